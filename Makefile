@@ -1,0 +1,39 @@
+# Everything runs from the local virtual environment; `make setup` is done for you by the other targets.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.PHONY: help setup demo test check lint types lock clean
+
+help:                ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "python 3.11 or newer is needed; set PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(STAMP)      ## Make .venv with the commands pprl and pprl-broker in it
+
+test: $(STAMP)       ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)       ## Formatter and linter
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP)      ## Static types
+	$(BIN)/mypy
+
+check: lint types test ## All of the above; what CI runs
+
+lock:                ## Rewrite requirements.lock from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --python-version 3.11 \
+	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+clean:               ## Remove the environments and everything made
+	rm -rf $(VENV) .venv-* demo build dist

@@ -1,0 +1,116 @@
+"""Every error the project raises on purpose.
+
+Each message is one line for a person: what was found, where, and the fix. No message carries an identifier,
+a token or a key; rows are named by number and values by field.
+
+::
+
+    PprlError                    the command line prints it and exits 1
+    ├── SchemaError              the linkage schema is wrong
+    ├── KeyFileError             a key file is missing, malformed, or readable by others
+    ├── InputError               a site's input file is wrong (row and column named)
+    ├── PackageError             a token package cannot be accepted
+    │   ├── NotAPackageError     not a .pprl file, or of a version not known here
+    │   ├── TruncatedError       it ends too early
+    │   ├── CorruptError         a bit differs: header, payload, digest or Arrow stream
+    │   ├── WrongRecipientError  sealed to somebody else
+    │   ├── SignatureError       the signature fails, or its key is not trusted
+    │   ├── WrongProjectError    another project or epoch
+    │   ├── WrongSchemaError     another linkage schema
+    │   ├── WrongKeyError        another linkage key (the key-check values differ)
+    │   ├── ExpiredError         past its expiry
+    │   └── ReplayedError        an older delivery, or the same dataset twice
+    ├── LinkageError             a linkage run cannot be done, or its estimate cannot be trusted
+    └── CohortError              a cohort, reference or category map is wrong
+"""
+
+from __future__ import annotations
+
+
+class PprlError(Exception):
+    """Base of the tree: an input or a run is bad."""
+
+
+class SchemaError(PprlError):
+    """The linkage schema is wrong."""
+
+
+class KeyFileError(PprlError):
+    """A key file is missing, malformed, or readable by others."""
+
+
+class InputError(PprlError):
+    """A site's input file is wrong.
+
+    Parameters
+    ----------
+    message : str
+        What was found and the fix; never a value of the file.
+    path : str, optional
+        The file, as the user named it.
+    row : int, optional
+        1-based line or record number, the header counted where there is one.
+    column : str, optional
+        The column's header.
+    """
+
+    def __init__(
+        self, message: str, *, path: str | None = None, row: int | None = None, column: str | None = None
+    ) -> None:
+        self.path, self.row, self.column = path, row, column
+        place = [part for part in (path, f"row {row}" if row is not None else None) if part]
+        if column is not None:
+            place.append(f"column {column!r}")
+        super().__init__(f"{', '.join(place)}: {message}" if place else message)
+
+
+class PackageError(PprlError):
+    """A token package cannot be accepted."""
+
+
+class NotAPackageError(PackageError):
+    """Not a token package, or of a version that is not known here."""
+
+
+class TruncatedError(PackageError):
+    """The package ends too early."""
+
+
+class CorruptError(PackageError):
+    """Some bit of the package differs from what was written."""
+
+
+class WrongRecipientError(PackageError):
+    """The package is sealed to somebody else."""
+
+
+class SignatureError(PackageError):
+    """The signature fails, or the key that made it is not trusted."""
+
+
+class WrongProjectError(PackageError):
+    """The package belongs to another project or epoch."""
+
+
+class WrongSchemaError(PackageError):
+    """The package was made with another linkage schema."""
+
+
+class WrongKeyError(PackageError):
+    """The package was made with another linkage key."""
+
+
+class ExpiredError(PackageError):
+    """The package is past its expiry."""
+
+
+class ReplayedError(PackageError):
+    """The package is an older delivery than one accepted before, or given twice."""
+
+
+class LinkageError(PprlError):
+    """A linkage run cannot be done, or its estimate cannot be trusted."""
+
+
+class CohortError(PprlError):
+    """A cohort, a reference population or a category map is wrong."""
