@@ -39,13 +39,13 @@ class KeyFileError(PprlError):
     """A key file is missing, malformed, or readable by others."""
 
 
-class InputError(PprlError):
-    """A site's input file is wrong.
+class _PlacedError(PprlError):
+    """An error that names its place in a file.
 
     Parameters
     ----------
     message : str
-        What was found and the fix; never a value of the file.
+        What was found and the fix; never a value that identifies somebody.
     path : str, optional
         The file, as the user named it.
     row : int, optional
@@ -62,6 +62,10 @@ class InputError(PprlError):
         if column is not None:
             place.append(f"column {column!r}")
         super().__init__(f"{', '.join(place)}: {message}" if place else message)
+
+
+class InputError(_PlacedError):
+    """A site's input file is wrong."""
 
 
 class PackageError(PprlError):
@@ -112,5 +116,5 @@ class LinkageError(PprlError):
     """A linkage run cannot be done, or its estimate cannot be trusted."""
 
 
-class CohortError(PprlError):
+class CohortError(_PlacedError):
     """A cohort, a reference population or a category map is wrong."""
