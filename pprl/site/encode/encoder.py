@@ -1,0 +1,135 @@
+"""The encoder: a normalised batch becomes a batch of tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pprl.guid import GUID_BYTES
+from pprl.schema import FieldSpec, Kind, Schema
+from pprl.schema.columns import exact_parts, token_columns
+from pprl.site.encode.bloom import TokenHasher
+from pprl.site.encode.diffusion import Diffusion
+from pprl.site.encode.exact import date_part, exact_tokens, match_key_values
+from pprl.site.encode.qgrams import token_sets
+from pprl.site.keys import KeyTree
+
+Words = npt.NDArray[np.uint64]
+
+
+class Encoder:
+    """Encodes batches under one schema and one linkage key.
+
+    Parameters
+    ----------
+    schema : Schema
+    keys : KeyTree
+        The linkage key's tree for this schema.
+
+    Notes
+    -----
+    Distinct q-grams are hashed once in the encoder's life, distinct values of a column are encoded once per batch.
+    """
+
+    def __init__(self, schema: Schema, keys: KeyTree) -> None:
+        self._schema, self._keys = schema, keys
+        self.columns = token_columns(schema)
+        filters = schema.filter
+        self._hashers: dict[tuple[str, int], TokenHasher] = {}
+        for field in schema.fields:
+            if field.n_hashes and (field.key_group, field.n_hashes) not in self._hashers:
+                self._hashers[field.key_group, field.n_hashes] = TokenHasher(
+                    keys.derive(f"tok/{field.key_group}"),
+                    label=field.key_group,
+                    n_hashes=field.n_hashes,
+                    n_bits=filters.n_bits,
+                )
+        labels = {"record"} if filters.layout == "record" else {f.key_group for f in schema.fields if f.n_hashes}
+        self._diffusions = {
+            label: Diffusion(keys.derive(f"eld/{label}"), n_bits=filters.n_bits, n_taps=filters.n_taps)
+            for label in (labels if filters.layout != "none" else ())
+        }
+
+    def __repr__(self) -> str:
+        return f"Encoder({self._schema.project}, {self._schema.profile}, keys redacted)"
+
+    def encode(self, batch: pa.RecordBatch, guids: npt.NDArray[np.uint8]) -> pa.RecordBatch:
+        """Encode one batch.
+
+        Parameters
+        ----------
+        batch : pyarrow.RecordBatch
+            Normalised: one string column per field of the schema, null where missing.
+        guids : ndarray of uint8, shape (n, 16)
+            The records' GUIDs.
+
+        Returns
+        -------
+        pyarrow.RecordBatch
+            With the columns of `pprl.schema.columns.token_columns`.
+        """
+        schema = self._schema
+        present = {name: np.asarray(pc.is_valid(batch.column(name))) for name in schema.field_names}
+        presence = np.zeros(batch.num_rows, dtype=np.uint32)
+        for bit, name in enumerate(schema.field_names):
+            presence |= present[name].astype(np.uint32) << np.uint32(bit)
+        columns: list[pa.Array] = [_as_binary(guids.reshape(-1, GUID_BYTES)), pa.array(presence)]
+        if schema.filter.layout == "record":
+            columns.append(_as_binary(self._record_filters(batch)))
+        elif schema.filter.layout == "field":
+            columns += [_as_binary(self._field_filters(batch, schema.field(name))) for name in schema.filter_names]
+            for field in schema.fields:
+                columns += [self._exact(batch, field, part) for part in exact_parts(field)]
+        for key in schema.match_keys:
+            secret = self._keys.derive(f"mk/{key.name}")
+            columns += [exact_tokens(values, secret) for values in match_key_values(key, batch, schema)]
+        return pa.record_batch(columns, schema=self.columns)
+
+    def _record_filters(self, batch: pa.RecordBatch) -> Words:
+        filters = np.zeros((batch.num_rows, self._schema.filter.n_bits // 64), dtype=np.uint64)
+        for field in self._schema.fields:
+            values = batch.column(field.name).dictionary_encode()
+            masks = self._masks(field, values.dictionary)
+            if values.null_count:
+                masks = np.vstack([masks, np.zeros((1, filters.shape[1]), dtype=np.uint64)])
+            filters |= masks[_codes(values, missing=len(masks) - 1)]
+        return self._diffusions["record"](filters)
+
+    def _field_filters(self, batch: pa.RecordBatch, field: FieldSpec) -> Words:
+        values = batch.column(field.name)
+        if field.kind is Kind.MIDDLE_NAME:  # an initial says so by having no filter, and is compared by its token
+            values = pc.if_else(pc.greater(pc.utf8_length(values), 1), values, None)
+        values = values.dictionary_encode()
+        masks = self._diffusions[field.key_group](self._masks(field, values.dictionary))
+        masks = np.vstack([masks, np.zeros((1, masks.shape[1]), dtype=np.uint64)])
+        filters: Words = masks[_codes(values, missing=len(masks) - 1)]
+        return filters
+
+    def _masks(self, field: FieldSpec, values: pa.Array) -> Words:
+        return self._hashers[field.key_group, field.n_hashes].filters(token_sets(values.to_pylist(), field.tokens))
+
+    def _exact(self, batch: pa.RecordBatch, field: FieldSpec, part: str) -> pa.Array:
+        values = batch.column(field.name)
+        label = part
+        if part == "initial":
+            values = pc.utf8_slice_codeunits(values, 0, 1)
+        elif part != "value":
+            values = date_part(values, part)
+            label = "year" if part == "year" else "day_or_month"  # one key, so that an exchange of the two shows
+        return exact_tokens(values, self._keys.derive(f"xt/{field.name}/{label}"))
+
+
+def _codes(values: Any, *, missing: int) -> npt.NDArray[np.int64]:
+    """Dictionary codes as numpy, ``missing`` where null."""
+    return np.asarray(pc.fill_null(pc.cast(values.indices, pa.int64()), missing), dtype=np.int64)
+
+
+def _as_binary(rows: npt.NDArray[Any]) -> pa.Array:
+    """Rows of a C-ordered array as fixed-size binary, without a copy."""
+    rows = np.ascontiguousarray(rows)
+    width = rows.shape[1] * rows.itemsize
+    return pa.Array.from_buffers(pa.binary(width), len(rows), [None, pa.py_buffer(rows)])
