@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test check lint types lock clean
+.PHONY: help setup data demo test check lint types lock clean
 
 help:                ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 setup: $(STAMP)      ## Make .venv with the commands pprl and pprl-broker in it
+
+data: $(STAMP)       ## Labelled data sets into .cache/data (makes .venv-data, once)
+	$(BIN)/python -m benchmarks.datasets all
 
 test: $(STAMP)       ## Run the tests
 	$(BIN)/python -m pytest

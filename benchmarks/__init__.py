@@ -1,0 +1,1 @@
+"""What the engine is measured with: labelled data, scores against the truth, and the demonstration."""
