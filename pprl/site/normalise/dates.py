@@ -1,0 +1,121 @@
+"""Birth dates and birth years: ``YYYYMMDD`` with ``00`` for a part that is not known, and ``YYYY``."""
+
+from __future__ import annotations
+
+import calendar
+import datetime
+import re
+from typing import Literal
+
+from pprl.site.normalise import placeholders
+from pprl.site.normalise.fold import plain, words
+from pprl.site.normalise.outcome import Absent
+
+DateOrder = Literal["ymd", "dmy", "mdy"]
+"""How a site writes dates in figures whose year does not come first."""
+
+MAX_AGE_YEARS = 120
+
+_TIME = r"(?:(?:t|\s+|:)\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[ap]\.?m\.?)?\s*(?:z|utc|gmt|[+-]\d{2}:?\d{2})?)?"
+_YEAR_FIRST = re.compile(rf"(\d{{4}})(?:[-/. ](\d{{1,2}})(?:[-/. ](\d{{1,2}}){_TIME})?)?")
+_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:t?\d{4}(?:\d{2}(?:\.\d+)?)?(?:z|[+-]\d{4})?)?")
+_YEAR_LAST = re.compile(rf"(\d{{1,2}})[-/. ](\d{{1,2}})[-/. ](\d{{4}}){_TIME}")
+_DAY_MONTH_YEAR = re.compile(
+    rf"(?:(\d{{1,2}})(?:st|nd|rd|th)?[-/., ]*)?([a-z]{{3,9}})[-/., ]*(\d{{4}}){_TIME}"
+)
+_MONTH_DAY_YEAR = re.compile(rf"([a-z]{{3,9}})[-/. ]*(\d{{1,2}})(?:st|nd|rd|th)?[-/., ]+(\d{{4}}){_TIME}")
+_YEAR_MONTH_DAY = re.compile(r"(\d{4})[-/., ]*([a-z]{3,9})(?:[-/. ]*(\d{1,2}))?")
+_POINT_ZERO = re.compile(r"\.0+$")
+
+_MONTHS = {
+    name.lower(): number
+    for names in (calendar.month_name, calendar.month_abbr)
+    for number, name in enumerate(names)
+    if name
+} | {"sept": 9}
+
+
+def birth_date(text: str, *, date_order: DateOrder, today: datetime.date) -> str | Absent:
+    """A birth date as ``YYYYMMDD``.
+
+    Parameters
+    ----------
+    text : str
+        Figures with the year first, or last by ``date_order``; or with an English month in words. A time is ignored.
+    date_order : {"ymd", "dmy", "mdy"}
+        How figures with the year last are read; under ``"ymd"`` they are invalid.
+    today : datetime.date
+        Later dates, and those more than 120 years ago, are invalid.
+
+    Returns
+    -------
+    str or Absent
+        Eight digits. A month that cannot be becomes ``0000`` with its day, a day that cannot be ``00``: what is left
+        is still evidence. Where the year comes last such a month makes the whole invalid, for the order may be wrong.
+    """
+    found = plain(text)
+    if not found:
+        return Absent.MISSING
+    parts = _parts(found, date_order)
+    if parts is None:
+        spelt = words(found)
+        return (
+            Absent.PLACEHOLDER
+            if not spelt or spelt in placeholders.WORDS or spelt == "nan"
+            else Absent.INVALID
+        )
+    return _settle(*parts, today=today)
+
+
+def birth_year(text: str, *, date_order: DateOrder, today: datetime.date) -> str | Absent:
+    """A birth year as ``YYYY``, from a year or a whole date; see `birth_date`."""
+    found = birth_date(text, date_order=date_order, today=today)
+    return found if isinstance(found, Absent) else found[:4]
+
+
+def _parts(text: str, date_order: DateOrder) -> tuple[int, int, int] | None:
+    """Year, month and day as written; 0 where there is none, None where it is no date."""
+    if len(text) == 10 and text[4] == text[7] == "-":  # by far the most, and the parts are checked below
+        year, month, day = text[:4], text[5:7], text[8:]
+        if year.isdecimal() and month.isdecimal() and day.isdecimal():
+            return int(year), int(month), int(day)
+    text = _POINT_ZERO.sub("", text) if text.count(".") == 1 else text
+    if match := _COMPACT.fullmatch(text) or _YEAR_FIRST.fullmatch(text):
+        return int(match[1]), int(match[2] or 0), int(match[3] or 0)
+    if match := _YEAR_LAST.fullmatch(text):
+        if date_order == "ymd":
+            return None
+        day, month = (match[1], match[2]) if date_order == "dmy" else (match[2], match[1])
+        return (int(match[3]), int(month), int(day)) if int(month) <= 12 else None
+    for pattern, at in (
+        (_DAY_MONTH_YEAR, (3, 2, 1)),
+        (_MONTH_DAY_YEAR, (3, 1, 2)),
+        (_YEAR_MONTH_DAY, (1, 2, 3)),
+    ):
+        match = pattern.fullmatch(text)
+        if match and match[at[1]] in _MONTHS:
+            return int(match[at[0]]), _MONTHS[match[at[1]]], int(match[at[2]] or 0)
+    return None
+
+
+def _settle(year: int, month: int, day: int, *, today: datetime.date) -> str | Absent:
+    if not 1 <= month <= 12:
+        month = day = 0
+    elif day > (29 if month == 2 and _is_leap(year) else _DAYS[month]):
+        day = 0
+    if year in placeholders.YEARS or (year, month, day) in placeholders.DATES:
+        return Absent.PLACEHOLDER
+    if (year, month or 1, day or 1) > (
+        today.year,
+        today.month,
+        today.day,
+    ) or year < today.year - MAX_AGE_YEARS:
+        return Absent.INVALID
+    return f"{year:04d}{month:02d}{day:02d}"
+
+
+_DAYS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+def _is_leap(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)

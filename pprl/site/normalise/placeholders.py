@@ -1,0 +1,91 @@
+"""What people type where they have nothing to say.
+
+All words stand here in their normal form (`pprl.site.normalise.fold.words`). They are part of the cleaning rules: a
+change needs a new ``NORMALISATION_VERSION``. Common surnames that read like remarks (Blank, Sample, Doe) are left
+out; Null and Test are not, since both are typed far more often than they are borne.
+"""
+
+from __future__ import annotations
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(" ".join(entry.split()) for entry in text.split(","))
+
+
+RAW = frozenset({"NaN", "<NA>", "#N/A", "#NULL!", "\\N"})
+"""Marks of software for a missing value, in exactly this spelling: Nan and Na are names of people."""
+
+WORDS = _listed("""
+    unknown, unkown, unknow, unknwn, unkn, unk, unspecified, undisclosed, undetermined, unavailable, unidentified,
+    none, null, missing, not known, not given, not available, not provided, not applicable, not stated, not recorded,
+    not reported, not specified, not entered, not disclosed, not on file, not collected, not asked, not found, no data,
+    no information, no info, n a, n k, tbd, tba, to be determined, to be announced, to be confirmed,
+    declined, declined to answer, declined to state, refused, refused to answer, prefer not to say,
+    prefer not to answer, withheld, redacted, removed, deleted, masked, confidential, suppressed,
+    deceased, decd, dead, decedent, anonymous, anon, anonymised, anonymized, deidentified, de identified,
+    test, testing, test test, test only, do not use, donotuse, dummy, invalid, error, duplicate
+""")
+"""In any field of words."""
+
+NAMES = _listed("""
+    no name, noname, no name given, no first name, no last name, no given name, no surname, no middle name, no middle,
+    no middle initial, nfn, nln, nmn, nmi, fnu, lnu, first name unknown, last name unknown, name unknown, name,
+    first name, last name, firstname, lastname, surname, given name, middle name, patient, patient test, test patient,
+    testpatient, zztest, zzztest, xtest, xxtest, john doe, jane doe, mickey mouse, donald duck
+""")
+"""In names."""
+
+OPENINGS = frozenset({"unknown", "unidentified", "zztest", "zzztest"})
+"""First words of a name that make the whole one a placeholder: UNKNOWN MALE 12."""
+
+INFANTS = frozenset(
+    {"baby", "infant", "newborn", "nb", "twin", "triplet", "unborn", "fetus", "foetus", "stillborn"}
+)
+"""First words of a given name that a child has before it has one, where nothing or one of the next words follows."""
+
+AFTER_INFANT = _listed(
+    "boy, girl, male, female, baby, infant, newborn, twin, triplet, one, two, three, of, a, b, c, m, f, unknown"
+)
+
+BOYS_AND_GIRLS = frozenset({"boy", "girl", "male", "female"})
+"""As `INFANTS`, where nothing or one of the next words follows."""
+
+AFTER_BOY = _listed("baby, infant, newborn, twin, one, two, three, of, a, b, c, unknown")
+
+WRITTEN_AS_ONE = _listed(
+    "babyboy, babygirl, babymale, babyfemale, babyone, babytwo, newbornboy, newborngirl, bbaby"
+)
+
+PLACES = _listed("""
+    homeless, no fixed address, no fixed abode, nfa, no address, address unknown, unknown address, no permanent address,
+    bad address, undomiciled, same, same as above, returned mail, return mail, address, street, city, town
+""")
+"""In streets and cities."""
+
+EMAIL_NAMES = _listed("""
+    none, no, noemail, nomail, noreply, donotreply, unknown, unk, test, na, nil, null, declined, refused,
+    noone, nobody, patient, notprovided, notgiven, noemailaddress
+""")
+"""Letters of an e-mail address before the ``@``."""
+
+POSTCODES = frozenset({"12345", "99998", "99997"})
+"""Beside those of one repeated digit 0 or 9. 12345 belongs to a factory, in which nobody lives."""
+
+PHONES = frozenset({"1234567890", "123456789", "12345678", "1234567", "9876543210", "987654321"})
+"""Beside those of one repeated digit."""
+
+NATIONAL_IDS = frozenset(
+    {"123456789", "1234567890", "987654321", "9876543210", "078051120", "219099999", "457555462"}
+)
+"""Beside those of one repeated character: counting, and the three US numbers that advertisements made famous."""
+
+DATES = frozenset(
+    {
+        (1900, 0, 0), (1900, 1, 0), (1900, 1, 1), (1901, 1, 1), (1800, 1, 1), (1850, 1, 1), (1600, 1, 1),
+        (1582, 10, 15), (1753, 1, 1), (1899, 12, 30), (1899, 12, 31), (1111, 11, 11), (2222, 2, 22),
+    }
+)  # fmt: skip
+"""Year, month, day. 1960-01-01 and 1970-01-01 are zero dates too, but many people were born on them."""
+
+YEARS = frozenset({0, 1, 1111, 2999, 3000, 8888, 9999})
+"""Years in which no birth date is meant."""
