@@ -1,0 +1,375 @@
+"""How right a linkage is, against data whose truth is known.
+
+`score_links` counts pairs, `score_clusters` looks at whole entities, `score_run` reads what ``pprl-broker
+link`` wrote. Every figure has a 95 % interval.
+
+The intervals come from a Poisson bootstrap (Chamandy et al., *Estimating uncertainty for massive data
+streams*, Google 2012): a record, or a person with all their records, enters a replicate Poisson(1) times. A
+sum of k such weights is Poisson(k), so that records with the same counts of right and wrong are drawn
+together and a million records cost no more than their few distinct outcomes. Where nothing went wrong, the
+interval has no width: the bootstrap cannot see errors that did not occur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from benchmarks.datasets import LabelledData
+from pprl.errors import PprlError
+
+Floats = npt.NDArray[np.float64]
+Interval = tuple[float, float]
+
+_N_REPLICATES = 2000
+_LEVEL = (2.5, 97.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Counts of pairs and what follows from them.
+
+    Attributes
+    ----------
+    precision, recall, f1 : float
+        Shares between 0 and 1; nan where there is nothing to divide by.
+    tp, fp, fn : int
+        Pairs found and true, found and not true, true and not found.
+    precision_interval, recall_interval, f1_interval : tuple of float
+        95 % bootstrap intervals.
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    tp: int
+    fp: int
+    fn: int
+    precision_interval: Interval
+    recall_interval: Interval
+    f1_interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterScore:
+    """How well entities agree with people.
+
+    Attributes
+    ----------
+    pairs : Score
+        Over all pairs of records that entities and people imply.
+    precision, recall, f1 : float
+        B-cubed (Bagga and Baldwin, *Algorithms for scoring coreference chains*, 1998): a record's precision
+        is the share of its entity's records that are the same person's, its recall the share of its person's
+        records that are in the same entity, averaged over records; f1 is the harmonic mean of both averages.
+    precision_interval, recall_interval, f1_interval : tuple of float
+        95 % bootstrap intervals.
+    n_records, n_entities, n_people : int
+        What was counted.
+    """
+
+    pairs: Score
+    precision: float
+    recall: float
+    f1: float
+    n_records: int
+    n_entities: int
+    n_people: int
+    precision_interval: Interval
+    recall_interval: Interval
+    f1_interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class RunScore:
+    """Scores of one linkage run: its links, and the entities made of them."""
+
+    links: Score
+    entities: ClusterScore
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain numbers for a JSON file."""
+        return asdict(self)
+
+
+def score_links(found: pd.DataFrame, truth: pd.DataFrame, *, symmetric: bool = False, seed: int = 0) -> Score:
+    """Compare found pairs with true ones.
+
+    Parameters
+    ----------
+    found, truth : DataFrame
+        Columns ``left_id``, ``right_id``; more columns and repeated rows do not matter.
+    symmetric : bool
+        Whether (x, y) and (y, x) are one pair: so within one site, where ids on both sides are of one kind.
+    seed : int
+        Of the bootstrap, which draws left records with all their pairs.
+    """
+    n_found = len(found)
+    both = pd.concat([found[["left_id", "right_id"]], truth[["left_id", "right_id"]]], ignore_index=True)
+    if symmetric:
+        codes, _ = pd.factorize(pd.concat([both["left_id"], both["right_id"]], ignore_index=True))
+        ends = np.sort(codes.reshape(2, -1), axis=0)
+        left, right = ends[0], ends[1]
+    else:
+        left, right = pd.factorize(both["left_id"])[0], pd.factorize(both["right_id"])[0]
+    stride = int(right.max(initial=0)) + 1
+    key = left.astype(np.int64) * stride + right
+    found_key, true_key = np.unique(key[:n_found]), np.unique(key[n_found:])
+    hit = np.isin(found_key, true_key, assume_unique=True)
+    missed = true_key[~np.isin(true_key, found_key, assume_unique=True)]
+
+    n_left = int(left.max(initial=-1)) + 1
+    kinds = (found_key[hit], found_key[~hit], missed)
+    counts = [np.bincount(keys // stride, minlength=n_left) for keys in kinds]
+    return _score(np.stack(counts, axis=1).astype(np.float64), seed=seed)
+
+
+def score_clusters(found: pd.DataFrame, truth: pd.DataFrame, *, seed: int = 0) -> ClusterScore:
+    """Compare entities with people.
+
+    Parameters
+    ----------
+    found, truth : DataFrame
+        Columns ``record_id``, ``cluster_id``, one row a record. A record that ``found`` lacks is alone in its
+        entity.
+    seed : int
+        Of the bootstrap, which draws people with all their records.
+
+    Raises
+    ------
+    PprlError
+        Where a record is twice in one of them, or ``found`` has a record that ``truth`` lacks.
+    """
+    for name, frame in (("found", found), ("true", truth)):
+        if frame["record_id"].duplicated().any():
+            raise PprlError(f"the {name} clusters name a record twice; each record belongs to one cluster")
+    joined = truth.merge(found, on="record_id", how="left", suffixes=("", "_found"))
+    n_known = int(joined["cluster_id_found"].notna().sum())
+    if n_known < len(found):
+        raise PprlError(f"{len(found) - n_known} of the found clusters' records are not among the true ones")
+    person, people = pd.factorize(joined["cluster_id"])
+    entity, entities = pd.factorize(joined["cluster_id_found"])
+    alone = entity < 0
+    entity[alone] = len(entities) + np.arange(int(alone.sum()))
+    n_people, n_entities = len(people), int(entity.max(initial=-1)) + 1
+
+    # one cell for each entity and person that share records
+    cell, n_cell = np.unique(entity.astype(np.int64) * n_people + person, return_counts=True)
+    cell_entity, cell_person = np.divmod(cell, n_people) if len(cell) else (cell, cell)
+    n_entity = np.bincount(entity, minlength=n_entities)[cell_entity]
+    n_person = np.bincount(person, minlength=n_people)
+
+    def for_each_person(values: npt.NDArray[Any]) -> Floats:
+        return np.bincount(cell_person, weights=values, minlength=n_people).astype(np.float64)
+
+    tp = for_each_person(n_cell * (n_cell - 1) / 2)
+    fp = for_each_person(n_cell * (n_entity - n_cell) / 2)  # half to each of the two people taken for one
+    fn = n_person * (n_person - 1) / 2 - tp
+    outcomes = np.stack(
+        [
+            for_each_person(n_cell**2 / n_entity),
+            for_each_person(n_cell**2 / n_person[cell_person]),
+            n_person.astype(np.float64),
+        ],
+        axis=1,
+    )
+    shares, intervals = _with_intervals(_b_cubed, outcomes, seed=seed)
+    return ClusterScore(
+        pairs=_score(np.stack([tp, fp, fn], axis=1), seed=seed),
+        precision=shares[0],
+        recall=shares[1],
+        f1=shares[2],
+        n_records=len(joined),
+        n_entities=n_entities,
+        n_people=n_people,
+        precision_interval=intervals[0],
+        recall_interval=intervals[1],
+        f1_interval=intervals[2],
+    )
+
+
+def clusters_of_pairs(pairs: pd.DataFrame, records: pd.Series) -> pd.DataFrame:
+    """Return the connected parts that pairs make of records.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        Columns ``left_id``, ``right_id``, values of ``records``.
+    records : Series
+        All record ids, those without a pair included.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``record_id``, ``cluster_id``.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    index = pd.Index(records)
+    left, right = index.get_indexer(pairs["left_id"]), index.get_indexer(pairs["right_id"])
+    if min(left.min(initial=0), right.min(initial=0)) < 0:
+        raise PprlError("a pair names a record that is not among the records")
+    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(len(index), len(index)))
+    return pd.DataFrame({"record_id": index, "cluster_id": connected_components(graph, directed=False)[1]})
+
+
+def read_links(run: str | Path, ids: Mapping[str, str | Path]) -> pd.DataFrame:
+    """Read a run's links in terms of the sites' own record ids.
+
+    Parameters
+    ----------
+    run : path
+        The folder that ``pprl-broker link`` wrote.
+    ids : mapping
+        Dataset name to the ids file (``record_guid,local_id``) that ``pprl tokenise`` left at that site.
+
+    Returns
+    -------
+    DataFrame
+        ``left_id``, ``right_id``: pairs of dataset name and local id joined by a slash, in this order of
+        datasets; ``probability``.
+    """
+    links = _read_csv(
+        Path(run) / "links.csv",
+        ["left_dataset", "left_record", "right_dataset", "right_record", "probability"],
+    )
+    local = _local_ids(ids)
+    ends = [_named(links[f"{side}_record"], local, run) for side in ("left", "right")]
+    place = {name: number for number, name in enumerate(ids)}
+    order = [links[f"{side}_dataset"].map(place).to_numpy() for side in ("left", "right")]
+    turned = order[0] > order[1]
+    return pd.DataFrame(
+        {
+            "left_id": ends[0].where(~turned, ends[1]),
+            "right_id": ends[1].where(~turned, ends[0]),
+            "probability": links["probability"].astype(np.float64),
+        }
+    )
+
+
+def read_entities(run: str | Path, ids: Mapping[str, str | Path]) -> pd.DataFrame:
+    """Read a run's entities: columns ``record_id`` (as in `read_links`) and ``cluster_id``."""
+    entities = _read_csv(Path(run) / "entities.csv", ["entity_guid", "dataset", "record_guid"])
+    records = _named(entities["record_guid"], _local_ids(ids), run)
+    return pd.DataFrame({"record_id": records, "cluster_id": entities["entity_guid"]})
+
+
+def score_run(
+    run: str | Path, ids: Mapping[str, str | Path], data: LabelledData, *, seed: int = 0
+) -> RunScore:
+    """Score a run over the one or two sites of a labelled data set.
+
+    Parameters
+    ----------
+    run : path
+        The folder that ``pprl-broker link`` wrote.
+    ids : mapping
+        Dataset name to ids file, site ``a`` first.
+    data : LabelledData
+        What was linked.
+    seed : int
+        Of the bootstrap.
+    """
+    records = pd.Series(list(_local_ids(ids).values()), dtype="str")
+    truth = pd.read_csv(data.truth, dtype=str, keep_default_na=False)
+    names = list(ids)
+    if "cluster_id" in truth:
+        people = truth.assign(record_id=_qualified(names[0], truth["record_id"]))
+        pairs = _pairs_of_clusters(people)
+    else:
+        pairs = truth.assign(
+            left_id=_qualified(names[0], truth["left_id"]), right_id=_qualified(names[1], truth["right_id"])
+        )
+        people = clusters_of_pairs(pairs, records)
+    links = score_links(read_links(run, ids), pairs, symmetric=True, seed=seed)
+    return RunScore(links, score_clusters(read_entities(run, ids), people, seed=seed))
+
+
+def _pairs_of_clusters(clusters: pd.DataFrame) -> pd.DataFrame:
+    pairs = clusters.merge(clusters, on="cluster_id", suffixes=("_left", "_right"))
+    pairs = pairs[pairs["record_id_left"] < pairs["record_id_right"]]
+    return pd.DataFrame({"left_id": pairs["record_id_left"], "right_id": pairs["record_id_right"]})
+
+
+def _local_ids(ids: Mapping[str, str | Path]) -> dict[str, str]:
+    local: dict[str, str] = {}
+    for name, path in ids.items():
+        table = _read_csv(Path(path), ["record_guid", "local_id"])
+        local.update(zip(table["record_guid"], _qualified(name, table["local_id"]), strict=True))
+    return local
+
+
+def _qualified(dataset: str, local_ids: pd.Series) -> pd.Series:
+    return dataset + "/" + local_ids
+
+
+def _named(records: pd.Series, local: dict[str, str], run: str | Path) -> pd.Series:
+    named = records.map(local)
+    n_unknown = int(named.isna().sum())
+    if n_unknown:
+        raise PprlError(f"{run}: {n_unknown} records are in no ids file given; give those of this very run")
+    return named
+
+
+def _read_csv(path: Path, columns: list[str]) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False, usecols=columns)
+    except FileNotFoundError:
+        raise PprlError(f"{path}: there is no such file") from None
+    except ValueError as error:
+        raise PprlError(f"{path}: not a table with the columns {', '.join(columns)}: {error}") from None
+
+
+def _score(outcomes: Floats, *, seed: int) -> Score:
+    """Score units (rows) that have so many true positives, false positives and false negatives (columns)."""
+    shares, intervals = _with_intervals(_precision_recall_f1, outcomes, seed=seed)
+    tp, fp, fn = (round(float(value)) for value in outcomes.sum(axis=0))
+    return Score(
+        precision=shares[0],
+        recall=shares[1],
+        f1=shares[2],
+        tp=tp,
+        fp=fp,
+        fn=fn,
+        precision_interval=intervals[0],
+        recall_interval=intervals[1],
+        f1_interval=intervals[2],
+    )
+
+
+def _precision_recall_f1(totals: Floats) -> Floats:
+    tp, fp, fn = totals.T
+    with np.errstate(invalid="ignore"):
+        return np.stack([tp / (tp + fp), tp / (tp + fn), 2 * tp / (2 * tp + fp + fn)])
+
+
+def _b_cubed(totals: Floats) -> Floats:
+    with np.errstate(invalid="ignore"):
+        precision, recall = totals[:, 0] / totals[:, 2], totals[:, 1] / totals[:, 2]
+        return np.stack([precision, recall, 2 * precision * recall / (precision + recall)])
+
+
+def _with_intervals(
+    statistic: Callable[[Floats], Floats], outcomes: Floats, *, seed: int
+) -> tuple[list[float], list[Interval]]:
+    """Return three shares and their intervals; ``statistic`` makes (3, n) shares of (n, 3) totals."""
+    profiles, n_units = np.unique(outcomes, axis=0, return_counts=True)
+    weights = np.random.default_rng(seed).poisson(n_units, size=(_N_REPLICATES, len(n_units)))
+    replicates = statistic(weights @ profiles)
+    shares = statistic(outcomes.sum(axis=0)[None])[:, 0]
+    return [float(share) for share in shares], [_interval(row) for row in replicates]
+
+
+def _interval(replicates: Floats) -> Interval:
+    known = replicates[~np.isnan(replicates)]
+    if not len(known):
+        return (float("nan"), float("nan"))
+    low, high = np.percentile(known, _LEVEL)
+    return float(low), float(high)
