@@ -1,15 +1,15 @@
 """Sealing: the age v1 format (age-encryption.org/v1) with X25519 recipients, in constant memory.
 
 A file is sealed to public keys, and opened by the secret half of one of them. What is not here: passphrases,
-ASCII armour, post-quantum and plug-in recipients. Errors are those of a package, without the file's name, which
-the caller knows.
+ASCII armour, post-quantum and plug-in recipients. Errors are those of a package, without the file's name; the
+caller knows it.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import IO
 
 from pprl.errors import WrongRecipientError
 from pprl.guid import RandomBytes
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def seal(
-    target: BinaryIO,
+    target: IO[bytes],
     recipients: Sequence[Recipient],
     *,
     extra: Sequence[Stanza] = (),
@@ -64,7 +64,7 @@ def seal(
     return StreamWriter(target, file_key, random_bytes(NONCE_BYTES))
 
 
-def open_sealed(source: BinaryIO, identity: Identity) -> tuple[Header, StreamReader]:
+def open_sealed(source: IO[bytes], identity: Identity) -> tuple[Header, StreamReader]:
     """Begin to read a sealed file.
 
     Parameters

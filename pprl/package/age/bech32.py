@@ -1,7 +1,7 @@
 """Bech32 (BIP 173) without its length limit, as age writes keys.
 
-A string is ``prefix`` + ``1`` + data, five bits a character; the last six characters are a checksum that finds
-any four wrong ones. It is all lower or all upper case.
+A string is ``prefix`` + ``1`` + data, five bits a character; the last six are a checksum that finds any four
+wrong ones. It is all lower or all upper case.
 """
 
 from __future__ import annotations

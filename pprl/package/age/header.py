@@ -15,7 +15,7 @@ import binascii
 import hmac
 import re
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -94,7 +94,7 @@ def write_header(stanzas: tuple[Stanza, ...], file_key: bytes) -> bytes:
     return covered + b" " + _unpadded(_mac(file_key, covered)) + b"\n"
 
 
-def read_header(file: BinaryIO) -> Header:
+def read_header(file: IO[bytes]) -> Header:
     """Read a header and leave the file at the payload.
 
     Parameters
@@ -174,7 +174,7 @@ def encode_base64(data: bytes) -> str:
 class _Lines:
     """The lines of a header, kept for the MAC, within a bound."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self.seen: list[bytes] = []
         self._file = file
         self._left = MAX_HEADER_BYTES

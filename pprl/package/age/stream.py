@@ -7,7 +7,8 @@ chunks can be neither exchanged nor cut off.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from contextlib import suppress
+from typing import IO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -40,7 +41,7 @@ class StreamWriter:
         16 bytes, of this file only.
     """
 
-    def __init__(self, target: BinaryIO, file_key: bytes, nonce: bytes) -> None:
+    def __init__(self, target: IO[bytes], file_key: bytes, nonce: bytes) -> None:
         self._target, self._cipher = target, _cipher(file_key, nonce)
         self._held = bytearray()
         self._n_chunks = 0
@@ -84,7 +85,7 @@ class StreamReader:
         It ends before the nonce does.
     """
 
-    def __init__(self, source: BinaryIO, file_key: bytes) -> None:
+    def __init__(self, source: IO[bytes], file_key: bytes) -> None:
         self._source = source
         nonce = _read_full(source, NONCE_BYTES)
         if len(nonce) < NONCE_BYTES:
@@ -146,10 +147,10 @@ class StreamReader:
 
     def _misplaced(self, cipher: ChaCha20Poly1305, block: bytes, n_chunks: int, *, last: bool) -> bytes:
         """Tell a cut file from a changed one: does the chunk open in the other role, last or not?"""
-        try:
-            return cipher.decrypt(_nonce(n_chunks, last=last), block, None)
-        except InvalidTag:
-            raise CorruptError("its payload was changed or is cut off; copy it again") from None
+        if last or len(block) == CHUNK_BYTES + TAG_BYTES:
+            with suppress(InvalidTag):
+                return cipher.decrypt(_nonce(n_chunks, last=last), block, None)
+        raise CorruptError("its payload was changed or is cut off; copy it again") from None
 
 
 def _cipher(file_key: bytes, nonce: bytes) -> ChaCha20Poly1305:
@@ -160,7 +161,7 @@ def _nonce(n_chunks: int, *, last: bool) -> bytes:
     return n_chunks.to_bytes(11, "big") + (b"\x01" if last else b"\x00")
 
 
-def _read_full(source: BinaryIO, n_bytes: int) -> bytes:
+def _read_full(source: IO[bytes], n_bytes: int) -> bytes:
     """Read until ``n_bytes`` are there or the file ends; a raw file may give fewer at a time."""
     data = source.read(n_bytes)
     while data and len(data) < n_bytes:

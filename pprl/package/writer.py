@@ -1,0 +1,154 @@
+"""Writing a package: a pass that checks and hashes the token table, a pass that seals it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO
+
+from pprl.errors import CorruptError
+from pprl.files import new_file
+from pprl.guid import RandomBytes
+from pprl.package.age import Recipient, Stanza, seal
+from pprl.package.manifest import Manifest, make_manifest, sign_frame
+from pprl.package.signing import SigningKey
+from pprl.package.tokens import TokenReader
+from pprl.schema import Schema
+
+STANZA_ARGS = ("pprl-manifest", "1")
+VALID_FOR = timedelta(days=90)
+
+_COPY_BYTES = 1024 * 1024
+
+
+def write_package(
+    path: str | Path,
+    arrow_stream: str | Path | IO[bytes],
+    *,
+    schema: Schema,
+    key_check: str,
+    site: str,
+    dataset: str,
+    duplicate_free: bool,
+    signing_key: SigningKey,
+    recipient: Recipient,
+    now: datetime,
+    sequence: int = 1,
+    valid_for: timedelta = VALID_FOR,
+    advance: Callable[[int], None] = lambda _: None,
+    random_bytes: RandomBytes = os.urandom,
+) -> Manifest:
+    """Sign a token table, seal it to one recipient and write it; the file appears only when it is whole.
+
+    Parameters
+    ----------
+    path : str or Path
+        The package, ``NAME.pprl``.
+    arrow_stream : str, Path or seekable binary file
+        An Arrow IPC stream, uncompressed, with the columns of `pprl.schema.columns.token_columns`. A file is
+        read from where it stands to its end.
+    schema : Schema
+        The linkage schema the tokens were made with; goes along whole.
+    key_check : str
+        `pprl.site.keys.KeyTree.check_value`.
+    site : str
+        The site's name, for people.
+    dataset : str
+        Names the data; the same over refreshes.
+    duplicate_free : bool
+        Whether the site vouches that no person has two rows.
+    signing_key : SigningKey
+        The site's.
+    recipient : Recipient
+        The broker's.
+    now : datetime
+        With time zone.
+    sequence : int
+        1, 2, ...; each delivery of a dataset needs a higher one.
+    valid_for : timedelta
+        After that time the package is refused.
+    advance : callable
+        Called with numbers of bytes done; they add up to twice the length of the token table.
+    random_bytes : callable
+        ``random_bytes(k)`` gives ``k`` bytes.
+
+    Returns
+    -------
+    Manifest
+        Counts and digest are those found in the table.
+
+    Raises
+    ------
+    CorruptError, TruncatedError
+        The token table is not what the schema says, or changed between the passes.
+    PackageError
+        A name or time is malformed, or the manifest too long.
+    PprlError
+        The file cannot be written.
+    """
+    with ExitStack() as stack:
+        if isinstance(arrow_stream, str | Path):
+            stream: IO[bytes] = stack.enter_context(Path(arrow_stream).open("rb"))
+        else:
+            stream = arrow_stream
+        start = stream.tell()
+        digest, n_bytes, n_records, field_counts = _survey(stream, schema, advance)
+        manifest = make_manifest(
+            project=schema.project,
+            epoch=schema.epoch,
+            dataset=dataset,
+            site=site,
+            schema_sha256=schema.fingerprint,
+            linkage_schema=schema,
+            key_check=key_check,
+            n_records=n_records,
+            field_counts=field_counts,
+            duplicate_free=duplicate_free,
+            sequence=sequence,
+            created=now,
+            expires=now + valid_for,
+            recipient=str(recipient),
+            signer=str(signing_key.verify_key),
+            payload_sha256=digest,
+            payload_bytes=n_bytes,
+        )
+        frame = sign_frame(manifest, signing_key)
+        stream.seek(start)
+        with new_file(path) as target:
+            sealed = seal(target, [recipient], extra=[Stanza(STANZA_ARGS, frame)], random_bytes=random_bytes)
+            sealed.write(frame)
+            again = hashlib.sha256()
+            while block := stream.read(_COPY_BYTES):
+                again.update(block)
+                sealed.write(block)
+                advance(len(block))
+            if again.hexdigest() != digest:
+                raise CorruptError("the token table changed while it was packed; pack it again")
+            sealed.finish()
+    return manifest
+
+
+def _survey(
+    stream: IO[bytes], schema: Schema, advance: Callable[[int], None]
+) -> tuple[str, int, int, Mapping[str, int]]:
+    """Digest, length, records and field counts of a token table that must be sound."""
+    digest, n_bytes = hashlib.sha256(), 0
+
+    def read(n: int) -> bytes:
+        nonlocal n_bytes
+        data = stream.read(n)
+        digest.update(data)
+        n_bytes += len(data)
+        advance(len(data))
+        return data
+
+    tokens = TokenReader(read, schema)
+    for _ in tokens:
+        pass
+    if stream.read(1):
+        raise CorruptError("something follows the end of the token table; pack it again")
+    return digest.hexdigest(), n_bytes, tokens.n_records, tokens.field_counts
