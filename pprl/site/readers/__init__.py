@@ -1,0 +1,6 @@
+"""Input files of a site: CSV, TSV, pipe-delimited and Parquet, as batches of raw text; see docs/site-inputs.md."""
+
+from pprl.site.readers.columns import PRESETS, ColumnMap, column_map
+from pprl.site.readers.source import Input, read_input
+
+__all__ = ["PRESETS", "ColumnMap", "Input", "column_map", "read_input"]

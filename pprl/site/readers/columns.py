@@ -1,0 +1,251 @@
+"""Which column of a file holds which field of the schema."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from pprl.errors import InputError
+from pprl.schema import Kind, Schema
+
+LOCAL_ID = "local_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """The headers of a well-known kind of file.
+
+    Attributes
+    ----------
+    id_column : str
+        Column of the local id.
+    columns : mapping of str to tuple of tuple of str
+        Field name or kind to the columns that may hold it, the first that the file has counts; several in one
+        tuple are joined.
+    """
+
+    id_column: str
+    columns: Mapping[str, tuple[tuple[str, ...], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMap:
+    """Where a file keeps the fields of a schema.
+
+    Attributes
+    ----------
+    fields : mapping of str to tuple of str
+        Field to its columns, in schema order; several are joined with a blank, none means that the file does not
+        have the field.
+    id_column : str or None
+        Column of the local id; None numbers the records.
+    """
+
+    fields: Mapping[str, tuple[str, ...]]
+    id_column: str | None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that is read, each once."""
+        ids = () if self.id_column is None else (self.id_column,)
+        return tuple(
+            dict.fromkeys([*ids, *(column for columns in self.fields.values() for column in columns)])
+        )
+
+
+def _preset(id_column: str, **columns: str) -> Preset:
+    choices = {
+        name: tuple(tuple(choice.strip().split("+")) for choice in text.split(","))
+        for name, text in columns.items()
+    }
+    return Preset(id_column, MappingProxyType(choices))
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "n3c": _preset(
+            "INTERNAL_ID",
+            given_name="FIRST_NAME",
+            surname="LAST_NAME",
+            birth_date="DATE_BIRTH",
+            birth_year="DATE_BIRTH",
+            sex="SEX",
+            postcode="ZIP5",
+        ),
+        "codi": _preset(
+            "record_id",
+            given_name="given_name",
+            surname="family_name",
+            birth_date="DOB",
+            birth_year="DOB",
+            sex="sex",
+            phone="phone_number",
+            street="household_street_address",
+            postcode="household_zip",
+        ),
+        "febrl": _preset(
+            "rec_id",
+            given_name="given_name",
+            surname="surname",
+            birth_date="date_of_birth",
+            birth_year="date_of_birth",
+            street="street_number+address_1",
+            city="suburb",
+            postcode="postcode",
+            national_id="soc_sec_id",
+        ),
+        "synthea": _preset(
+            "Id",
+            given_name="FIRST",
+            middle_name="MIDDLE",
+            surname="LAST",
+            maiden_name="MAIDEN",
+            birth_date="BIRTHDATE",
+            birth_year="BIRTHDATE",
+            sex="GENDER",
+            national_id="SSN",
+            street="ADDRESS",
+            city="CITY",
+            postcode="ZIP",
+        ),
+    }
+)
+"""Column maps by name: N3C and CODI linkage extracts, FEBRL data sets, Synthea ``patients.csv``."""
+
+
+def column_map(
+    schema: Schema,
+    header: Sequence[str],
+    *,
+    preset: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    id_column: str | None = None,
+    path: str | None = None,
+) -> ColumnMap:
+    """Find the columns of every field.
+
+    An explicit column comes first, then the preset, then a header equal to the field's name, then one equal to its
+    kind (for the first field of that kind). Case and surrounding blanks of headers do not matter.
+
+    Parameters
+    ----------
+    schema : Schema
+        Its fields are looked for.
+    header : sequence of str
+        The file's columns.
+    preset : str, optional
+        A name of `PRESETS`.
+    columns : mapping of str to str, optional
+        Field to column; ``"a+b"`` joins two columns, ``""`` says that the file does not have the field.
+    id_column : str, optional
+        Column of the local id.
+    path : str, optional
+        Named in errors.
+
+    Raises
+    ------
+    InputError
+        Where a field has no column, a column or preset is not there, or a header that is used stands twice.
+    """
+    finder = _Finder(header, path)
+    known = PRESETS.get(preset) if preset is not None else None
+    if preset is not None and known is None:
+        raise InputError(f"no preset {preset!r}; presets are {', '.join(PRESETS)}", path=path)
+    explicit = dict(columns or {})
+    for name in explicit:
+        if name not in schema.field_names:
+            raise InputError(
+                f"the schema has no field {name!r}; {_suggestion(name, schema.field_names, 'fields')}",
+                path=path,
+            )
+    first: dict[Kind, str] = {}
+    for field in schema.fields:
+        first.setdefault(field.kind, field.name)
+    found: dict[str, tuple[str, ...]] = {}
+    for field in schema.fields:
+        names = [field.name] + ([field.kind.value] if first[field.kind] == field.name else [])
+        if field.name in explicit:
+            found[field.name] = finder.explicit(explicit[field.name])
+            continue
+        choices = [choice for name in names if known for choice in known.columns.get(name, ())]
+        choices += [(name,) for name in names]
+        columns_of_field = next((choice for choice in choices if all(map(finder.has, choice))), None)
+        if columns_of_field is not None:
+            found[field.name] = tuple(finder.column(column) for column in columns_of_field)
+    missing = [name for name in schema.field_names if name not in found]
+    if missing:
+        raise InputError(_no_columns(missing, schema, finder, used=found), path=path)
+    if id_column is not None:
+        identifier = finder.column(id_column)
+    elif known is not None:
+        identifier = finder.column(known.id_column)
+    else:
+        identifier = None
+    return ColumnMap(MappingProxyType(found), identifier)
+
+
+class _Finder:
+    """Looks headers up: exactly, or else by letters alone."""
+
+    def __init__(self, header: Sequence[str], path: str | None) -> None:
+        self.header, self._path = tuple(header), path
+        self._exact = set(header)
+        self._loose: dict[str, list[str]] = {}
+        for name in header:
+            self._loose.setdefault(name.strip().casefold(), []).append(name)
+
+    def has(self, name: str) -> bool:
+        return name in self._exact or name.strip().casefold() in self._loose
+
+    def column(self, name: str) -> str:
+        """The header meant by ``name``."""
+        alike = [name] if name in self._exact else self._loose.get(name.strip().casefold(), [])
+        if not alike:
+            headers = [header.strip() for header in self.header]
+            raise InputError(f"no column {name!r}; {_suggestion(name, headers, 'columns')}", path=self._path)
+        if len(alike) > 1 or self.header.count(alike[0]) > 1:
+            raise InputError(
+                "the header stands twice; rename one of the two columns",
+                path=self._path,
+                column=alike[0].strip(),
+            )
+        return alike[0]
+
+    def explicit(self, text: str) -> tuple[str, ...]:
+        if not text.strip():
+            return ()
+        if self.has(text):
+            return (self.column(text),)
+        return tuple(self.column(part) for part in text.split("+"))
+
+
+def _no_columns(
+    missing: list[str], schema: Schema, finder: _Finder, *, used: Mapping[str, tuple[str, ...]]
+) -> str:
+    taken = {column for columns in used.values() for column in columns}
+    free = [name.strip() for name in finder.header if name not in taken]
+    what = ("field " if len(missing) == 1 else "fields ") + ", ".join(missing)
+    for name, preset in PRESETS.items():
+        kinds = [schema.field(field).kind.value for field in missing]
+        needed = [preset.columns.get(kind, ()) for kind in kinds]
+        if finder.has(preset.id_column) and all(
+            any(all(map(finder.has, c)) for c in choices) for choices in needed
+        ):
+            return f"no column for {what}; the headers are those of --preset {name}"
+    near = _close(missing[0], free)
+    fix = f"--columns {missing[0]}={near[0] if near else 'COLUMN'}"
+    hint = f"did you mean {fix}?" if near else f"map it with {fix}, or {missing[0]}= where the file has none"
+    return f"no column for {what}; {hint} columns here: {', '.join(free) or 'none left'}"
+
+
+def _suggestion(name: str, known: Iterable[str], what: str) -> str:
+    known = list(known)
+    near = _close(name, known)
+    return f"did you mean {near[0]!r}?" if near else f"{what} here: {', '.join(known)}"
+
+
+def _close(name: str, known: list[str]) -> list[str]:
+    folded = {header.casefold(): header for header in known}
+    return [folded[near] for near in difflib.get_close_matches(name.casefold(), folded, n=1)]
