@@ -1,0 +1,29 @@
+"""The command ``pprl-broker``: the honest broker's side."""
+
+from __future__ import annotations
+
+import click
+
+from pprl import __version__
+from pprl.console import LazyGroup, run
+
+COMMANDS = {
+    "keys": ("broker.cli.keys:keys", "Make the broker's keys."),
+    "link": ("broker.cli.link:link", "Link packages and write match tables."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="pprl-broker")
+def cli() -> None:
+    """Match the tokens of several sites, holding no key to them.
+
+    \b
+    Once:           pprl-broker keys new
+    For every run:  pprl-broker link
+    """
+
+
+def main() -> None:
+    """Run ``pprl-broker`` and leave the process with its exit code."""
+    run(cli)

@@ -71,6 +71,22 @@ def check_unused(*paths: Path) -> None:
             raise KeyFileError(f"{path}: exists already; keys are never overwritten, choose another name")
 
 
+def pair_of_paths(path: str | Path) -> tuple[Path, Path]:
+    """Where a new secret key and its public half go: ``NAME.key`` and ``NAME.pub``.
+
+    Raises
+    ------
+    KeyFileError
+        Where one of them exists, or the secret key would be named as a public one.
+    """
+    secret = Path(path)
+    public = secret.with_suffix(".pub")
+    if secret == public:
+        raise KeyFileError(f"{path}: the secret key needs another name; its public half is put in {public}")
+    check_unused(secret, public)
+    return secret, public
+
+
 def _write(path: Path, lines: list[str], *, mode: int) -> None:
     check_unused(path)
     with new_file(path, mode=mode, overwrite=False) as file:
@@ -98,11 +114,22 @@ def _read(path: Path, *, what: str, secret: bool) -> list[str]:
             raw = file.read(MAX_KEY_FILE_BYTES + 1)
     finally:
         os.close(handle)
+    return meaningful_lines(raw, source=str(path), what=what)
+
+
+def meaningful_lines(raw: bytes, *, source: str, what: str) -> list[str]:
+    """Cut a key file into stripped lines, without comments and blank ones; ``source`` names it in errors.
+
+    Raises
+    ------
+    KeyFileError
+        Where it is not a small text file.
+    """
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        text = ""
-    if len(raw) > MAX_KEY_FILE_BYTES or "\0" in text or (raw and not text):
-        raise KeyFileError(f"{path}: is not {what}: a key file is a few lines of text")
+        text = "\0"
+    if len(raw) > MAX_KEY_FILE_BYTES or "\0" in text:
+        raise KeyFileError(f"{source}: is not {what}: a key file is a few lines of text")
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]

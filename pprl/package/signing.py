@@ -16,7 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from pprl.errors import KeyFileError, SignatureError
 from pprl.guid import RandomBytes
 from pprl.package.age import bech32
-from pprl.package.keyfiles import read_public_file, read_secret_file, write_public_file, write_secret_file
+from pprl.package.keyfiles import (
+    pair_of_paths,
+    read_public_file,
+    read_secret_file,
+    write_public_file,
+    write_secret_file,
+)
 
 SIGNATURE_BYTES = 64
 _KEY_BYTES = 32
@@ -166,6 +172,19 @@ class SigningKey:
             bech32.encode(_SECRET_PREFIX, self.secret),
         ]
         write_secret_file(path, lines)
+
+    def save_pair(self, path: str | Path) -> Path:
+        """Write the key and, beside it, its public half as ``NAME.pub``, whose path is returned.
+
+        Raises
+        ------
+        KeyFileError
+            Where one of them exists.
+        """
+        secret, public = pair_of_paths(path)
+        self.save(secret)
+        self.verify_key.save(public)
+        return public
 
     @property
     def verify_key(self) -> VerifyKey:

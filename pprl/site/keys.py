@@ -26,15 +26,24 @@ from __future__ import annotations
 import hmac
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from pprl.errors import KeyFileError, WrongProjectError
+from pprl.errors import CorruptError, KeyFileError, PackageError, WrongProjectError
+from pprl.files import new_file
 from pprl.guid import RandomBytes
-from pprl.package.keyfiles import read_secret_file, write_secret_file
+from pprl.package.age import Identity, Recipient, open_sealed, seal
+from pprl.package.keyfiles import (
+    MAX_KEY_FILE_BYTES,
+    check_unused,
+    meaningful_lines,
+    read_secret_file,
+    write_secret_file,
+)
 from pprl.schema import Schema
 
 KEY_BYTES = 32
@@ -71,7 +80,7 @@ class LinkageKey:
         for what, name in (("project", self.project), ("epoch", self.epoch)):
             if _NAME.fullmatch(name) is None:
                 raise ValueError(
-                    f"{what} {name!r}: at most 64 letters, digits, '_', '.', '-', the first no sign"
+                    f"{what} {name!r}: may hold 64 letters, digits, '_', '.', '-', beginning with no sign"
                 )
         if len(self.secret) != KEY_BYTES:
             raise ValueError(f"the secret has {len(self.secret)} bytes, not {KEY_BYTES}")
@@ -116,6 +125,45 @@ class LinkageKey:
             Where it cannot be written.
         """
         write_secret_file(path, self.lines())
+
+    def save_sealed(
+        self, path: str | Path, recipients: Sequence[Recipient], *, random_bytes: RandomBytes = os.urandom
+    ) -> None:
+        """Write the key file sealed to the identities of sites; an existing file is never replaced.
+
+        Sealing does not say who sealed: the receiver compares ``check_value`` with the sender.
+
+        Raises
+        ------
+        KeyFileError
+            Where the file exists.
+        """
+        check_unused(Path(path))
+        with new_file(path, overwrite=False) as file:
+            sealed = seal(file, recipients, random_bytes=random_bytes)
+            sealed.write("".join(f"{line}\n" for line in self.lines()).encode())
+            sealed.finish()
+
+    @classmethod
+    def load_sealed(cls, path: str | Path, identity: Identity) -> LinkageKey:
+        """Read what `save_sealed` wrote.
+
+        Raises
+        ------
+        KeyFileError
+            Where it is missing, damaged, sealed to somebody else, or holds no linkage key.
+        """
+        try:
+            with Path(path).open("rb") as file:
+                _, content = open_sealed(file, identity)
+                text = content.read(MAX_KEY_FILE_BYTES)
+                if content.read(1):
+                    raise CorruptError(f"is sealed, but holds no {_WHAT.removeprefix('a ')}")
+        except OSError as error:
+            raise KeyFileError(f"{path}: cannot be read ({error.strerror})") from None
+        except PackageError as error:
+            raise KeyFileError(f"{path}: {error}") from None
+        return cls.parse(meaningful_lines(text, source=str(path), what=_WHAT), source=str(path))
 
     @classmethod
     def parse(cls, lines: list[str], *, source: str = _WHAT) -> LinkageKey:

@@ -16,7 +16,13 @@ from pprl.errors import CorruptError, KeyFileError
 from pprl.guid import RandomBytes
 from pprl.package.age import bech32
 from pprl.package.age.header import Stanza, decode_base64, encode_base64
-from pprl.package.keyfiles import read_public_file, read_secret_file, write_public_file, write_secret_file
+from pprl.package.keyfiles import (
+    pair_of_paths,
+    read_public_file,
+    read_secret_file,
+    write_public_file,
+    write_secret_file,
+)
 
 FILE_KEY_BYTES = 16
 _KEY_BYTES = 32
@@ -89,6 +95,16 @@ class Recipient:
             return cls.parse(lines[0])
         except KeyFileError as error:
             raise KeyFileError(f"{path}: {error}") from None
+
+    @classmethod
+    def find(cls, text: str) -> Recipient:
+        """What a person gives on a command line: ``age1...`` itself, or a file that holds it.
+
+        Raises
+        ------
+        KeyFileError
+        """
+        return cls.parse(text) if text.startswith("age1") and not Path(text).exists() else cls.load(text)
 
     def save(self, path: str | Path) -> None:
         """Write a ``.pub`` file; an existing one is never replaced.
@@ -171,6 +187,19 @@ class Identity:
         write_secret_file(
             path, [f"# public key: {self.recipient}", bech32.encode(_IDENTITY_PREFIX, self.secret)]
         )
+
+    def save_pair(self, path: str | Path) -> Path:
+        """Write the identity and, beside it, its recipient as ``NAME.pub``, whose path is returned.
+
+        Raises
+        ------
+        KeyFileError
+            Where one of them exists.
+        """
+        secret, public = pair_of_paths(path)
+        self.save(secret)
+        self.recipient.save(public)
+        return public
 
     @property
     def recipient(self) -> Recipient:
