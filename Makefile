@@ -22,6 +22,9 @@ setup: $(STAMP)      ## Make .venv with the commands pprl and pprl-broker in it
 data: $(STAMP)       ## Labelled data sets into .cache/data (makes .venv-data, once)
 	$(BIN)/python -m benchmarks.datasets all
 
+demo: $(STAMP)       ## Link labelled data as sites and a broker would, and score it, in demo/
+	$(BIN)/python -m benchmarks.demo
+
 test: $(STAMP)       ## Run the tests
 	$(BIN)/python -m pytest
 
@@ -39,4 +42,4 @@ lock:                ## Rewrite requirements.lock from pyproject.toml (needs uv)
 	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
 
 clean:               ## Remove the environments and everything made
-	rm -rf $(VENV) .venv-* demo build dist
+	rm -rf $(VENV) .venv-* .cache demo build dist

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -28,6 +28,7 @@ from pprl.errors import PprlError
 
 _DEMO = ROOT / "demo"
 _EPOCH = "2026"
+_PROFILES = ("standard", "fields")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ class Example:
     left: Site
     right: Site
     profile: str
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder below ``demo``."""
+        return self.name if self.profile == _PROFILES[0] else f"{self.name}-{self.profile}"
 
     @property
     def schema(self) -> str:
@@ -73,26 +79,26 @@ def _columns(*maps: str) -> tuple[str, ...]:
     return tuple(part for one in maps for part in ("--columns", one))
 
 
-_CENSUS = ("given_name=first_name", "surname=last_name", "birth_date=date_of_birth")
+_NAMES = ("given_name=first_name", "surname=last_name", "birth_date=date_of_birth")
 
-EXAMPLES = (
-    Example(
-        name="febrl4",
-        title="FEBRL4: invented Australians, a third of them at both sites",
-        fields=("given_name", "surname", "birth_date", "street", "city", "postcode"),
-        left=Site("clinic", ("--preset", "febrl")),
-        right=Site("registry", ("--preset", "febrl")),
-        profile="fields",
-    ),
-    Example(
-        name="pseudopeople",
-        title="pseudopeople: a simulated town, its census against Social Security",
-        fields=("given_name", "middle_name", "surname", "birth_date", "sex"),
-        left=Site("census", ("--date-order", "mdy", *_columns(*_CENSUS, "middle_name=middle_initial"))),
-        right=Site("ssa", ("--date-order", "ymd", *_columns(*_CENSUS))),
-        profile="fields",
-    ),
+_FEBRL = Example(
+    name="febrl4",
+    title="FEBRL4: invented Australians, a third of them at both sites",
+    fields=("given_name", "surname", "birth_date", "street", "city", "postcode"),
+    left=Site("clinic", ("--preset", "febrl")),
+    right=Site("registry", ("--preset", "febrl")),
+    profile=_PROFILES[0],
 )
+_TOWN = Example(
+    name="pseudopeople",
+    title="pseudopeople: a simulated town, its census against Social Security",
+    fields=("given_name", "middle_name", "surname", "birth_date", "sex"),
+    left=Site("census", ("--date-order", "mdy", *_columns(*_NAMES, "middle_name=middle_initial"))),
+    right=Site("ssa", ("--date-order", "ymd", *_columns(*_NAMES))),
+    profile=_PROFILES[0],
+)
+EXAMPLES = tuple(replace(example, profile=profile) for example in (_FEBRL, _TOWN) for profile in _PROFILES)
+"""Each linkage at both ends of the trade: the profile for most projects, and the one that discloses most."""
 
 
 class Shell:
@@ -140,7 +146,7 @@ def link(example: Example, console: Console) -> Outcome:
     data = datasets.load(example.name, overlap="third")
     if data.b is None:
         raise PprlError(f"{example.name} has one site only; the demonstration links two")
-    folder = _fresh_folder(_DEMO / example.name)
+    folder = _fresh_folder(_DEMO / example.folder)
     left, right = example.left.name, example.right.name
     for source, name in ((data.a, left), (data.b, right), (data.truth, "truth")):
         shutil.copyfile(source, folder / f"{name}.csv")
@@ -182,13 +188,15 @@ def represent(console: Console) -> None:
 def table(outcomes: list[Outcome]) -> Table:
     """Lay the scores out for a terminal."""
     table = Table(title="Scored against the truth (95 % bootstrap intervals)", title_justify="left")
-    table.add_column("data")
+    for heading in ("data", "profile"):
+        table.add_column(heading)
     for heading in ("records", "true pairs", "precision", "recall", "F1", "sites", "broker"):
         table.add_column(heading, justify="right")
     for outcome in outcomes:
         links = outcome.score.links
         table.add_row(
             outcome.example.name,
+            outcome.example.profile,
             " x ".join(f"{n:,}" for n in outcome.n_records),
             f"{outcome.n_true:,}",
             _share(links.precision, links.precision_interval),
@@ -207,7 +215,7 @@ def main() -> None:
     _DEMO.mkdir(exist_ok=True)
     outcomes = []
     for example in EXAMPLES:
-        console.rule(example.title, align="left")
+        console.rule(f"{example.title}; profile {example.profile}", align="left")
         outcomes.append(link(example, console))
         console.print()
     console.rule("How representative is a linked cohort?", align="left")

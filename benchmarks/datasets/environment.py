@@ -77,7 +77,7 @@ def _make() -> None:
         if stamp.is_file() and stamp.read_text() == lock_digest():
             return
         note(
-            "making .venv-data, the environment of the packages that ship labelled data (once; about 600 MB)"
+            "making .venv-data, the environment of the packages that ship labelled data (once; about 500 MB)"
         )
         _call([sys.executable, "-m", "venv", "--clear", str(_FOLDER)])
         pip = [str(_python()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

@@ -108,7 +108,7 @@ def test_failing_command_stops_it(typed, monkeypatch):
         demo.link(demo.EXAMPLES[0], Console(quiet=True))
 
 
-@pytest.mark.parametrize("example", demo.EXAMPLES, ids=lambda example: example.name)
+@pytest.mark.parametrize("example", demo.EXAMPLES, ids=lambda example: example.folder)
 def test_schemas_are_good(example):
     schema = parse_schema(example.schema)
     assert schema.field_names == example.fields
