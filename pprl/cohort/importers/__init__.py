@@ -1,0 +1,1 @@
+"""Other people's formats of population counts, read as reference rows."""
