@@ -96,6 +96,7 @@ def normalise(
     batch : pyarrow.RecordBatch
         A text column for every field of the schema; other columns pass unchanged.
     schema : Schema
+        Its fields and their kinds.
     date_order : {"ymd", "dmy", "mdy"}
         How dates in figures with the year last are read.
     today : datetime.date
@@ -122,6 +123,7 @@ def normalise_column(values: pa.Array, rule: Rule) -> tuple[pa.Array, FieldCount
     values : pyarrow.Array
         Strings, plain or dictionary-encoded; any offset.
     rule : callable
+        From `rule_for`.
 
     Returns
     -------

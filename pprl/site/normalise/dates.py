@@ -16,7 +16,8 @@ DateOrder = Literal["ymd", "dmy", "mdy"]
 
 MAX_AGE_YEARS = 120
 
-_TIME = r"(?:(?:t|\s+|:)\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[ap]\.?m\.?)?\s*(?:z|utc|gmt|[+-]\d{2}:?\d{2})?)?"
+_CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[ap]\.?m\.?)?\s*(?:z|utc|gmt|[+-]\d{2}:?\d{2})?"
+_TIME = rf"(?:(?:t|\s+|:){_CLOCK})?"
 _YEAR_FIRST = re.compile(rf"(\d{{4}})(?:[-/. ](\d{{1,2}})(?:[-/. ](\d{{1,2}}){_TIME})?)?")
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:t?\d{4}(?:\d{2}(?:\.\d+)?)?(?:z|[+-]\d{4})?)?")
 _YEAR_LAST = re.compile(rf"(\d{{1,2}})[-/. ](\d{{1,2}})[-/. ](\d{{4}}){_TIME}")
@@ -41,7 +42,8 @@ def birth_date(text: str, *, date_order: DateOrder, today: datetime.date) -> str
     Parameters
     ----------
     text : str
-        Figures with the year first, or last by ``date_order``; or with an English month in words. A time is ignored.
+        Figures with the year first, or last by ``date_order``; or with an English month in words. A time is
+        ignored.
     date_order : {"ymd", "dmy", "mdy"}
         How figures with the year last are read; under ``"ymd"`` they are invalid.
     today : datetime.date
@@ -50,8 +52,9 @@ def birth_date(text: str, *, date_order: DateOrder, today: datetime.date) -> str
     Returns
     -------
     str or Absent
-        Eight digits. A month that cannot be becomes ``0000`` with its day, a day that cannot be ``00``: what is left
-        is still evidence. Where the year comes last such a month makes the whole invalid, for the order may be wrong.
+        Eight digits. A month that cannot be becomes ``0000`` with its day, a day that cannot be ``00``: what
+        is left is still evidence. Where the year comes last such a month makes the whole invalid, for the
+        order may be wrong.
     """
     found = plain(text)
     if not found:

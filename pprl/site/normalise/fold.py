@@ -1,8 +1,8 @@
 """Unicode: one spelling for what readers take for the same letters.
 
-Latin and Greek letters lose their case and their diacritics. Letters of other scripts keep their marks, for there a
-mark is a vowel or another letter (Devanagari signs, Cyrillic short i); only the optional points of Arabic and Hebrew
-go. Characters that cannot be seen are dropped everywhere.
+Latin and Greek letters lose their case and their diacritics. Letters of other scripts keep their marks, for
+there a mark is a vowel or another letter (Devanagari signs, Cyrillic short i); only the optional points of
+Arabic and Hebrew go. Characters that cannot be seen are dropped everywhere.
 """
 
 from __future__ import annotations
@@ -35,13 +35,9 @@ _POINTS = {*range(0x064B, 0x0653), 0x0670, *range(0x06D6, 0x06EE), *range(0x0591
 class _Table(dict[int, str | int | None]):
     """A translation table that finds out about each character once."""
 
-    def __init__(self, *, drop_apostrophes: bool, keep_digits: bool = True, keep_other: bool = True) -> None:
+    def __init__(self, *, drop_apostrophes: bool, keep_other: bool = True) -> None:
         super().__init__()
-        self._drop_apostrophes, self._keep_digits, self._keep_other = (
-            drop_apostrophes,
-            keep_digits,
-            keep_other,
-        )
+        self._drop_apostrophes, self._keep_other = drop_apostrophes, keep_other
 
     def __missing__(self, codepoint: int) -> str | int | None:
         self[codepoint] = found = self._find(codepoint)
@@ -55,15 +51,29 @@ class _Table(dict[int, str | int | None]):
         if self._drop_apostrophes and char in APOSTROPHES:
             return None
         if category == "Nd":
-            return str(unicodedata.decimal(char)) if self._keep_digits else None
+            return str(unicodedata.decimal(char))
         if self._keep_other:
             return " " if category in ("Cc", "Zl", "Zp") else codepoint
         return codepoint if category[0] in "LM" else " "
 
 
+class _Codes(dict[int, int | None]):
+    """A translation table that keeps letters and digits."""
+
+    def __missing__(self, codepoint: int) -> int | None:
+        self[codepoint] = kept = codepoint if unicodedata.category(chr(codepoint))[0] in "LN" else None
+        return kept
+
+
 _VISIBLE = _Table(drop_apostrophes=False)
 _BEFORE = _Table(drop_apostrophes=True)
+_CODES = _Codes()
 _WORDS = _Table(drop_apostrophes=True, keep_other=False)
+
+
+def visible(text: str) -> str:
+    """The text as written, without what cannot be seen and blanks at the ends."""
+    return text.strip() if text.isascii() and text.isprintable() else text.translate(_VISIBLE).strip()
 
 
 def plain(text: str) -> str:
@@ -73,9 +83,7 @@ def plain(text: str) -> str:
     """
     if text.isascii():
         return (text if text.isprintable() else text.translate(_VISIBLE)).lower().strip()
-    return _settle(
-        text, lambda part: unicodedata.normalize("NFKC", _compose(part.translate(_VISIBLE)))
-    ).strip()
+    return _settle(text, _plain_once).strip()
 
 
 def fold(text: str) -> str:
@@ -92,15 +100,31 @@ def words(folded: str) -> str:
     return " ".join(folded.translate(_WORDS).split())
 
 
+def alphanumerics(text: str) -> str:
+    """Letters and digits of a `plain` text, one behind the other."""
+    if text.isascii():
+        return text if text.isalnum() else text.translate(_CODES)
+    return unicodedata.normalize("NFC", text.translate(_CODES))
+
+
+def has_letter(text: str) -> bool:
+    """Whether there is a letter of any script."""
+    return text.isalpha() or any(char.isalpha() for char in text)
+
+
 def _compose(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _settle(text: str, step: Callable[[str], str]) -> str:
-    # A step can uncover work for another (a ligature that holds an apostrophe); each shortens the way to rest.
+    # A step can uncover work for another: a ligature that holds an apostrophe, a mark that becomes a letter.
     while (further := step(text)) != text:
         text = further
     return text
+
+
+def _plain_once(text: str) -> str:
+    return unicodedata.normalize("NFKC", _compose(text.translate(_VISIBLE)))
 
 
 def _fold_once(text: str) -> str:

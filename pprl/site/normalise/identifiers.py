@@ -5,21 +5,34 @@ from __future__ import annotations
 import re
 
 from pprl.site.normalise import placeholders
-from pprl.site.normalise.fold import plain, words
+from pprl.site.normalise.fold import alphanumerics, plain, words
 from pprl.site.normalise.names import is_repeated
 from pprl.site.normalise.outcome import Absent
 
-_POINT_ZERO = re.compile(r"(?<=^)([0-9]+)\.0+$")
+_POINT_ZERO = re.compile(r"^([0-9]+)\.0+$")
 _EXTENSION = re.compile(r"(?:ext(?:ension|n)?|x|#)\.?:?\s*[0-9]*$")
-_NOT_DIGITS = re.compile(r"[^0-9]+")
 _MASKED = re.compile(r"[*#]|^x{3}")
 _EMAIL = re.compile(r"[^@]+@[^@.]+(?:\.[^@.]+)+")
 
 # Country codes of one and two digits (ITU-T E.164, assignments); all others have three.
 _SHORT_COUNTRY_CODES = frozenset(
-    "1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 "
-    "81 82 84 86 90 91 92 93 94 95 98".split()
-)
+    {
+        "1", "7", "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46",
+        "47", "48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65",
+        "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95", "98",
+    }
+)  # fmt: skip
+
+
+class _OnlyDigits(dict[int, int | None]):
+    """A translation table that keeps ASCII digits."""
+
+    def __missing__(self, codepoint: int) -> int | None:
+        self[codepoint] = kept = codepoint if 48 <= codepoint <= 57 else None
+        return kept
+
+
+_DIGITS = _OnlyDigits()
 MIN_PHONE, MAX_PHONE = 7, 10
 _MAX_E164 = 15
 MIN_NATIONAL_ID, MAX_NATIONAL_ID = 5, 20
@@ -34,8 +47,11 @@ def phone(text: str) -> str | Absent:
     found = plain(text)
     if not found:
         return Absent.MISSING
-    found = _EXTENSION.sub("", _POINT_ZERO.sub(r"\1", found))
-    digits = _NOT_DIGITS.sub("", found)
+    if "." in found:
+        found = _POINT_ZERO.sub(r"\1", found)
+    if "#" in found or found.islower():
+        found = _EXTENSION.sub("", found)
+    digits = found.translate(_DIGITS)
     if not digits:
         return _without_digits(plain(text))
     if is_repeated(digits):
@@ -57,7 +73,7 @@ def national_id(text: str) -> str | Absent:
     found = plain(text)
     if not found:
         return Absent.MISSING
-    packed = words(_POINT_ZERO.sub(r"\1", found)).replace(" ", "")
+    packed = alphanumerics(_POINT_ZERO.sub(r"\1", found) if "." in found else found)
     if packed in placeholders.NATIONAL_IDS or is_repeated(packed):
         return Absent.PLACEHOLDER
     if not any(char.isdigit() for char in packed):

@@ -5,28 +5,36 @@ from __future__ import annotations
 import re
 
 from pprl.site.normalise import placeholders
-from pprl.site.normalise.fold import fold, words
+from pprl.site.normalise.fold import fold, has_letter, visible, words
 from pprl.site.normalise.outcome import Absent
 
 _TITLES = frozenset(
-    "dr doctor mr mrs ms mx miss mister prof professor rev reverend sir dame herr frau mme mlle".split()
-)
-_SUFFIXES = frozenset("jr sr junior senior ii iii iv esq esquire md phd dds dmd dvm rn cpa mbbs".split())
-_ORDINALS = frozenset("2nd 3rd 4th 5th".split())
+    {
+        "dr", "doctor", "mr", "mrs", "ms", "mx", "miss", "mister", "prof", "professor", "rev", "reverend",
+        "sir", "dame", "herr", "frau", "mme", "mlle",
+    }
+)  # fmt: skip
+_SUFFIXES = frozenset(
+    {
+        "jr", "sr", "junior", "senior", "ii", "iii", "iv", "esq", "esquire", "md", "phd", "dds", "dmd", "dvm",
+        "rn", "cpa", "mbbs",
+    }
+)  # fmt: skip
+_ORDINALS = frozenset({"2nd", "3rd", "4th", "5th"})
 _DOTTED_DEGREE = re.compile(r"(?<=[\w.])[\s,]+(?:m\.\s?d|ph\.?\s?d|d\.\s?d\.\s?s|d\.\s?o|r\.\s?n)\.?$")
 _DIGITS = str.maketrans("", "", "0123456789")
 
 
 def given_name(text: str) -> str | Absent:
-    """A given or middle name: `surname`, and what children are called before they have a name is a placeholder."""
+    """A given or middle name: as a surname; what a child is called before it has a name is a placeholder."""
     return _name(text, of_person=True, infants=True)
 
 
 def surname(text: str) -> str | Absent:
     """A family name: folded, apostrophes gone, other punctuation blank, digits, titles and suffixes dropped.
 
-    Titles (Dr, Mrs, Prof) are dropped in front and suffixes (Jr, III, MD) at the end as long as something remains.
-    A text with a letter in it is never dropped as invalid.
+    Titles (Dr, Mrs, Prof) are dropped in front and suffixes (Jr, III, MD) at the end as long as something
+    remains. A text with a letter in it is never dropped as invalid.
     """
     return _name(text, of_person=True, infants=False)
 
@@ -46,41 +54,40 @@ _SHORT = {"saint": "st", "sainte": "ste", "fort": "ft", "mount": "mt"}
 
 def free_text(text: str) -> str | Absent:
     """Other words: folded, punctuation blank, digits kept."""
-    raw = text.strip()
-    if raw in placeholders.RAW:
+    if visible(text) in placeholders.RAW:
         return Absent.PLACEHOLDER
-    folded = fold(raw)
+    folded = fold(text)
     found = words(folded)
     if not found:
-        return Absent.PLACEHOLDER if folded else Absent.MISSING
+        return Absent.PLACEHOLDER if visible(text) else Absent.MISSING
     return Absent.PLACEHOLDER if found in placeholders.WORDS or is_repeated(found) else found
 
 
 def is_repeated(text: str) -> bool:
     """Whether it is one character, three times or more, blanks aside: XXX, 000-00-0000."""
-    packed = text.replace(" ", "")
+    packed = text.replace(" ", "") if " " in text else text
     return len(packed) >= 3 and packed == packed[0] * len(packed)
 
 
 def _name(text: str, *, of_person: bool, infants: bool) -> str | Absent:
-    raw = text.strip()
-    if raw in placeholders.RAW:
+    if visible(text) in placeholders.RAW:
         return Absent.PLACEHOLDER
-    folded = fold(raw)
+    folded = fold(text)
     if of_person and "." in folded:
-        folded = _DOTTED_DEGREE.sub("", folded)
+        bare = _DOTTED_DEGREE.sub("", folded)
+        folded = bare if has_letter(bare) else folded
     found = words(folded)
     if not found:
-        return Absent.PLACEHOLDER if folded else Absent.MISSING
+        return Absent.PLACEHOLDER if visible(text) else Absent.MISSING
     if not found.isalpha():
         parts = found.split(" ")
-        if of_person and len(parts) > 1 and parts[-1] in _ORDINALS:
+        if of_person and parts[-1] in _ORDINALS and has_letter("".join(parts[:-1])):
             parts.pop()
         parts = [part for part in (part.translate(_DIGITS) for part in parts) if part]
         if of_person:
             _drop_titles(parts)
         found = " ".join(parts)
-        if not any(char.isalpha() for char in found):
+        if not has_letter(found):
             return Absent.INVALID
     return Absent.PLACEHOLDER if _stands_for_nothing(found, infants=infants) else found
 

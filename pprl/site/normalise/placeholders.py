@@ -1,8 +1,8 @@
 """What people type where they have nothing to say.
 
-All words stand here in their normal form (`pprl.site.normalise.fold.words`). They are part of the cleaning rules: a
-change needs a new ``NORMALISATION_VERSION``. Common surnames that read like remarks (Blank, Sample, Doe) are left
-out; Null and Test are not, since both are typed far more often than they are borne.
+All words stand here in their normal form (`pprl.site.normalise.fold.words`). They are part of the cleaning
+rules: a change needs a new ``NORMALISATION_VERSION``. Common surnames that read like remarks (Blank, Sample,
+Doe) are left out; Null and Test are not, since both are typed far more often than they are borne.
 """
 
 from __future__ import annotations
@@ -16,22 +16,25 @@ RAW = frozenset({"NaN", "<NA>", "#N/A", "#NULL!", "\\N"})
 """Marks of software for a missing value, in exactly this spelling: Nan and Na are names of people."""
 
 WORDS = _listed("""
-    unknown, unkown, unknow, unknwn, unkn, unk, unspecified, undisclosed, undetermined, unavailable, unidentified,
-    none, null, missing, not known, not given, not available, not provided, not applicable, not stated, not recorded,
-    not reported, not specified, not entered, not disclosed, not on file, not collected, not asked, not found, no data,
-    no information, no info, n a, n k, tbd, tba, to be determined, to be announced, to be confirmed,
-    declined, declined to answer, declined to state, refused, refused to answer, prefer not to say,
-    prefer not to answer, withheld, redacted, removed, deleted, masked, confidential, suppressed,
-    deceased, decd, dead, decedent, anonymous, anon, anonymised, anonymized, deidentified, de identified,
-    test, testing, test test, test only, do not use, donotuse, dummy, invalid, error, duplicate
+    unknown, unkown, unknow, unknwn, unkn, unk, unspecified, undisclosed, undetermined, unavailable,
+    unidentified, none, null, missing, not known, not given, not available, not provided, not applicable,
+    not stated, not recorded, not reported, not specified, not entered, not disclosed, not on file,
+    not collected,
+    not asked, not found, no data, no information, no info, n a, n k, tbd, tba, to be determined,
+    to be announced, to be confirmed, declined, declined to answer, declined to state, refused,
+    refused to answer, prefer not to say, prefer not to answer,
+    withheld, redacted, removed, deleted, masked, confidential,
+    suppressed, deceased, decd, dead, decedent, anonymous, anon, anonymised, anonymized, deidentified,
+    de identified, test, testing, test test, test only, do not use, donotuse, dummy, invalid, error, duplicate
 """)
 """In any field of words."""
 
 NAMES = _listed("""
-    no name, noname, no name given, no first name, no last name, no given name, no surname, no middle name, no middle,
-    no middle initial, nfn, nln, nmn, nmi, fnu, lnu, first name unknown, last name unknown, name unknown, name,
-    first name, last name, firstname, lastname, surname, given name, middle name, patient, patient test, test patient,
-    testpatient, zztest, zzztest, xtest, xxtest, john doe, jane doe, mickey mouse, donald duck
+    no name, noname, no name given, no first name, no last name, no given name, no surname, no middle name, no
+    middle, no middle initial, nfn, nln, nmn, nmi, fnu, lnu, first name unknown, last name unknown, name
+    unknown, name, first name, last name, firstname, lastname, surname, given name, middle name, patient,
+    patient test, test patient, testpatient, zztest, zzztest, xtest, xxtest, john doe, jane doe, mickey mouse,
+    donald duck
 """)
 """In names."""
 
@@ -41,11 +44,11 @@ OPENINGS = frozenset({"unknown", "unidentified", "zztest", "zzztest"})
 INFANTS = frozenset(
     {"baby", "infant", "newborn", "nb", "twin", "triplet", "unborn", "fetus", "foetus", "stillborn"}
 )
-"""First words of a given name that a child has before it has one, where nothing or one of the next words follows."""
+"""First words of what a child is called before it has a name; nothing or one of the next words follows."""
 
-AFTER_INFANT = _listed(
-    "boy, girl, male, female, baby, infant, newborn, twin, triplet, one, two, three, of, a, b, c, m, f, unknown"
-)
+AFTER_INFANT = _listed("""
+    boy, girl, male, female, baby, infant, newborn, twin, triplet, one, two, three, of, a, b, c, m, f, unknown
+""")
 
 BOYS_AND_GIRLS = frozenset({"boy", "girl", "male", "female"})
 """As `INFANTS`, where nothing or one of the next words follows."""
@@ -57,8 +60,9 @@ WRITTEN_AS_ONE = _listed(
 )
 
 PLACES = _listed("""
-    homeless, no fixed address, no fixed abode, nfa, no address, address unknown, unknown address, no permanent address,
-    bad address, undomiciled, same, same as above, returned mail, return mail, address, street, city, town
+    homeless, no fixed address, no fixed abode, nfa, no address, address unknown, unknown address, no
+    permanent address, bad address, undomiciled, same, same as above, returned mail, return mail, address,
+    street, city, town
 """)
 """In streets and cities."""
 
@@ -77,7 +81,7 @@ PHONES = frozenset({"1234567890", "123456789", "12345678", "1234567", "987654321
 NATIONAL_IDS = frozenset(
     {"123456789", "1234567890", "987654321", "9876543210", "078051120", "219099999", "457555462"}
 )
-"""Beside those of one repeated character: counting, and the three US numbers that advertisements made famous."""
+"""Beside those of one repeated character: counting, and three US numbers that advertisements made famous."""
 
 DATES = frozenset(
     {

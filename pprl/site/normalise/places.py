@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from pprl.site.normalise import placeholders
-from pprl.site.normalise.fold import fold, plain, words
+from pprl.site.normalise.fold import alphanumerics, fold, plain, visible, words
 from pprl.site.normalise.names import is_repeated
 from pprl.site.normalise.outcome import Absent
 
@@ -15,11 +15,12 @@ _SHORT = {
     "drv": "dr", "lane": "ln", "court": "ct", "crt": "ct", "place": "pl", "boulevard": "blvd", "boul": "blvd",
     "circle": "cir", "circuit": "cct", "crescent": "cres", "terrace": "ter", "terr": "ter", "tce": "ter",
     "parkway": "pkwy", "highway": "hwy", "expressway": "expy", "freeway": "fwy", "turnpike": "tpke",
-    "square": "sq", "trail": "trl", "parade": "pde", "alley": "aly", "grove": "grv", "gr": "grv", "heights": "hts",
-    "gardens": "gdns", "garden": "gdns", "close": "cl", "esplanade": "esp", "plaza": "plz", "route": "rte",
-    "mount": "mt", "fort": "ft", "building": "bldg", "floor": "fl", "room": "rm", "suite": "ste",
-    "north": "n", "south": "s", "east": "e", "west": "w", "northeast": "ne", "northwest": "nw", "southeast": "se",
-    "southwest": "sw", "apartment": "apt", "apartments": "apt", "unit": "apt", "flat": "apt", "pobox": "po box",
+    "square": "sq", "trail": "trl", "parade": "pde", "alley": "aly", "grove": "grv", "gr": "grv",
+    "heights": "hts", "gardens": "gdns", "garden": "gdns", "close": "cl", "esplanade": "esp", "plaza": "plz",
+    "route": "rte", "mount": "mt", "fort": "ft", "building": "bldg", "floor": "fl", "room": "rm",
+    "suite": "ste", "north": "n", "south": "s", "east": "e", "west": "w", "northeast": "ne",
+    "northwest": "nw", "southeast": "se", "southwest": "sw", "apartment": "apt", "apartments": "apt",
+    "unit": "apt", "flat": "apt", "pobox": "po box",
 }  # fmt: skip
 _PO_BOX = re.compile(r"\b(?:p o|post office) box\b")
 _APT_TWICE = re.compile(r"\bapt(?: apt)+\b")
@@ -30,17 +31,16 @@ MIN_POSTCODE, MAX_POSTCODE = 3, 10
 
 def street(text: str) -> str | Absent:
     """A street and number: folded, punctuation blank, common words shortened (Street st, North n, # apt)."""
-    raw = text.strip()
-    if raw in placeholders.RAW:
+    if visible(text) in placeholders.RAW:
         return Absent.PLACEHOLDER
-    folded = fold(raw)
+    folded = fold(text)
     found = words(folded.replace("#", " apt "))
     if not words(folded):
-        return Absent.PLACEHOLDER if folded else Absent.MISSING
-    if found in placeholders.WORDS or found in placeholders.PLACES or is_repeated(found):
-        return Absent.PLACEHOLDER
-    found = " ".join(_SHORT.get(word, word) for word in found.split(" "))
-    return _APT_TWICE.sub("apt", _PO_BOX.sub("po box", found))
+        return Absent.PLACEHOLDER if visible(text) else Absent.MISSING
+    short = " ".join(_SHORT.get(word, word) for word in found.split(" "))
+    short = _APT_TWICE.sub("apt", _PO_BOX.sub("po box", short))
+    is_remark = found in placeholders.WORDS or found in placeholders.PLACES or is_repeated(short)
+    return Absent.PLACEHOLDER if is_remark else short
 
 
 def postcode(text: str) -> str | Absent:
@@ -51,7 +51,7 @@ def postcode(text: str) -> str | Absent:
     found = plain(text)
     if not found:
         return Absent.MISSING
-    packed = words(_POINT_ZERO.sub("", found)).replace(" ", "")
+    packed = alphanumerics(_POINT_ZERO.sub("", found) if "." in found else found)
     if not packed or words(found) in placeholders.WORDS or packed in ("na", "nan"):
         return Absent.PLACEHOLDER
     if _ZIP_PLUS_4.fullmatch(packed):

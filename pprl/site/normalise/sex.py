@@ -6,26 +6,13 @@ from pprl.site.normalise import placeholders
 from pprl.site.normalise.fold import plain, words
 from pprl.site.normalise.outcome import Absent
 
-# English words; ISO/IEC 5218 (1 and 2; 0 and 9 are unknown); OMOP concepts; FHIR administrative gender; HL7 table 0001.
+# English words; ISO/IEC 5218 (0 and 9 are unknown); OMOP concepts; FHIR administrative gender; HL7 v2 table
+# 0001.
 _STATED = {
     **dict.fromkeys(("m", "male", "man", "boy", "1", "8507"), "m"),
     **dict.fromkeys(("f", "female", "woman", "girl", "w", "2", "8532"), "f"),
-    **dict.fromkeys(
-        (
-            "x",
-            "other",
-            "o",
-            "nonbinary",
-            "non binary",
-            "nb",
-            "intersex",
-            "diverse",
-            "indeterminate",
-            "ambiguous",
-        )
-        + ("a", "8521"),
-        "x",
-    ),
+    **dict.fromkeys(("x", "other", "o", "nonbinary", "non binary", "nb", "intersex", "diverse"), "x"),
+    **dict.fromkeys(("indeterminate", "ambiguous", "a", "8521"), "x"),
 }
 _UNKNOWN = frozenset(
     {"u", "un", "0", "9", "8551", "n", "na", "nan", "asked but unknown", "asku", "unknown or not known"}

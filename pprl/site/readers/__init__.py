@@ -1,4 +1,4 @@
-"""Input files of a site: CSV, TSV, pipe-delimited and Parquet, as batches of raw text; see docs/site-inputs.md."""
+"""Input files of a site: CSV, TSV, pipe-delimited and Parquet, as batches of raw text."""
 
 from pprl.site.readers.columns import PRESETS, ColumnMap, column_map
 from pprl.site.readers.source import Input, read_input

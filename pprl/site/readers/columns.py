@@ -37,8 +37,8 @@ class ColumnMap:
     Attributes
     ----------
     fields : mapping of str to tuple of str
-        Field to its columns, in schema order; several are joined with a blank, none means that the file does not
-        have the field.
+        Field to its columns, in schema order; several are joined with a blank, none means that the file does
+        not have the field.
     id_column : str or None
         Column of the local id; None numbers the records.
     """
@@ -126,8 +126,8 @@ def column_map(
 ) -> ColumnMap:
     """Find the columns of every field.
 
-    An explicit column comes first, then the preset, then a header equal to the field's name, then one equal to its
-    kind (for the first field of that kind). Case and surrounding blanks of headers do not matter.
+    An explicit column comes first, then the preset, then a header equal to the field's name, then one equal
+    to its kind (for the first field of that kind). Case and surrounding blanks of headers do not matter.
 
     Parameters
     ----------

@@ -154,7 +154,7 @@ def _header_line(stream: TextStream, path: str) -> bytes:
 
 
 def _sniff(header: str, path: str) -> str:
-    """The delimiter: the most frequent outside quotation marks, ties and none to the extension, then to the comma."""
+    """The most frequent delimiter outside quotation marks; ties go to the usual one of the extension."""
     bare = re.sub(r'"[^"]*"', "", header)
     suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() != ".gz"]
     usual = _BY_EXTENSION.get(suffixes[-1] if suffixes else "", ",")

@@ -1,7 +1,7 @@
 """What is wrong with a delimited file, and in which row: the slow second look where the fast parser gave up.
 
-A row is a record, as a spreadsheet numbers them: the header is row 1 and blank lines count. Where a quoted value holds
-line breaks, rows and lines part, and the message names the line too.
+A row is a record, as a spreadsheet numbers them: the header is row 1 and blank lines count. Where a quoted
+value holds line breaks, rows and lines part, and the message names the line too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pprl.errors import InputError
 from pprl.site.readers.text_stream import Unpacked, codec_of
 
 _PIECE_BYTES = 1 << 16
-_END = "\N{SYMBOL FOR END OF TRANSMISSION}"  # a last line of its own; within a value it shows that a quote is open
+# Fed as a last line of its own; where it comes back within a value, a quotation mark is open.
+_END = "\N{SYMBOL FOR END OF TRANSMISSION}"
 _BAD = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -112,7 +113,8 @@ def place_of(record_number: int, path: str, *, encoding: str, delimiter: str) ->
 def _ragged(record: Record, n_columns: int) -> str:
     found = f"expected {n_columns} values as in the header, found {len(record.values)}"
     if record.last_line > record.first_line:
-        return f"{found}; the row spans lines {record.first_line} to {record.last_line}: is a quotation mark not closed?"
+        lines = f"lines {record.first_line} to {record.last_line}"
+        return f"{found}; the row spans {lines}: is a quotation mark not closed?"
     few = len(record.values) < n_columns
     return (
         found + ("; is the row cut short?" if few else "; quote values that hold the delimiter") + record.note

@@ -120,12 +120,13 @@ class ParquetFile:
 def as_text(values: pa.Array) -> pa.Array:
     """Any column of single values as text; null where empty.
 
-    Dates become ISO 8601; timestamps the date and time of day in the column's own time zone; whole floats are written
-    without a point, NaN is null.
+    Dates become ISO 8601; timestamps the date and time of day in the column's own time zone; whole floats are
+    written without a point, NaN is null.
 
     Parameters
     ----------
     values : pyarrow.Array
+        Of any type of single values.
 
     Returns
     -------

@@ -101,8 +101,8 @@ class Input:
         Yields
         ------
         pyarrow.RecordBatch
-            ``local_id`` (string, never null), then a string column for each field of the schema, raw, null where
-            empty; ``rows_per_chunk`` records, fewer in the last.
+            ``local_id`` (string, never null), then a string column for each field of the schema, raw, null
+            where empty; ``rows_per_chunk`` records, fewer in the last.
 
         Raises
         ------

@@ -87,7 +87,8 @@ class TextStream(io.RawIOBase):
     SuspectError
         At a NUL; also by `read`.
     UnicodeDecodeError
-        Where the bytes are not of the encoding, unless that is UTF-8, which the CSV parser checks; also by `read`.
+        Where the bytes are not of the encoding, unless that is UTF-8, which the CSV parser checks; also by
+        `read`.
     """
 
     def __init__(self, path: str, *, encoding: str) -> None:
