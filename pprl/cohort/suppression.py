@@ -13,8 +13,9 @@ def suppress_small(table: CohortTable, threshold: int) -> CohortTable:
 
     The total is taken to be known, since every attribute of a cohort has the same one. So at least two cells
     are hidden, together at least ``threshold`` people; where one alone is small, the smallest of the others
-    goes with it, cells of 0 last. What is shown then allows any exchange of the hidden counts, and where all
-    of them are small, their sum forces none of them.
+    go with it, all that are equal, and cells of 0 last. What is shown then fits any exchange of the hidden
+    counts, and where all of them are small, their sum forces none of them: not even somebody who knows this
+    rule can tell a hidden count.
 
     Parameters
     ----------
@@ -46,25 +47,24 @@ def suppress_small(table: CohortTable, threshold: int) -> CohortTable:
     if not small:
         return table
     hidden, total = set(small), sum(table.counts[cell] for cell in small) + table.hidden_total
-    others = sorted(
-        (cell for cell in range(len(table.counts)) if cell not in hidden),
-        key=lambda cell: (table.counts[cell] == 0, table.counts[cell], cell),
-    )
     while (
         len(hidden) < 2
         or total < threshold
         or _forced(len(hidden), total, threshold, only_small=hidden == small)
     ):
+        others = [(count == 0, count) for cell, count in enumerate(table.counts) if cell not in hidden]
         if not others:
             message = (
                 f"the small counts of {table.attribute!r} cannot be hidden: no other category is left to "
-                "hide them "
-                "among; pool categories with a map, or leave the attribute out"
+                "hide them among; pool categories with a map, or leave the attribute out"
             )
             raise CohortError(message)
-        cell = others.pop(0)
-        hidden.add(cell)
-        total += table.counts[cell]
+        # All cells of that count, not one of them: which one was taken would tell that it was the first.
+        next_count = min(others)[1]
+        hidden |= {
+            cell for cell, count in enumerate(table.counts) if count == next_count and cell not in hidden
+        }
+        total = sum(table.counts[cell] for cell in hidden) + table.hidden_total
     if hidden == before and not any(table.counts[cell] for cell in hidden):
         return table
     return replace(

@@ -10,7 +10,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,8 @@ def load_cohort(
         CSV or Parquet, people or counts; or ``builtin:red-coral``, ``builtin:midrc-n3c``.
     attributes, optional : sequence of str
         Attributes to count: those that must be there, and those counted where they are. ``race*ethnicity``
-        counts two columns jointly. A count table is read whole, but must have the former.
+        counts two columns jointly. Without ``optional``, a count table gives the former only; without
+        both, all it has.
     columns : mapping of str to str, optional
         The column of an attribute, where it has another name.
     id_column : str, optional
@@ -133,7 +134,7 @@ def load_cohort(
             io.StringIO(builtin_text(str(source), prefix="cohort-", ending=".csv")), name=str(source)
         )
         cohort = _counted(str(source), table.select(_COUNT_COLUMNS))
-        return _with(cohort, attributes)
+        return _with(cohort, attributes, only=not optional)
     path = Path(source)
     wanted = set(_only_ids(Path(only), column=only_column)) if only is not None else None
     if wanted is not None and id_column is None:
@@ -152,10 +153,10 @@ def load_cohort(
                 raise CohortError(
                     "is a table of counts and has no ids; give a table of people", path=str(path)
                 )
-            return _with(_counted(str(path), select(_COUNT_COLUMNS)), attributes)
+            return _with(_counted(str(path), select(_COUNT_COLUMNS)), attributes, only=not optional)
         places = _places(header, attributes, optional, columns or {}, str(path))
         if not places:
-            message = f"has none of the columns {', '.join(optional)}; name one, for example race=COLUMN"
+            message = f"has none of the columns {', '.join(optional) or 'asked for'}; name one: race=COLUMN"
             raise CohortError(message, path=str(path))
         if id_column is not None and id_column not in header:
             raise CohortError("is not there", path=str(path), column=id_column)
@@ -369,9 +370,11 @@ def _label_count(text: str, name: str, row: int) -> LabelCount:
     return LabelCount(None, int(limit) if limit is not None else None, row)
 
 
-def _with(cohort: Cohort, attributes: Sequence[str]) -> Cohort:
+def _with(cohort: Cohort, attributes: Sequence[str], *, only: bool) -> Cohort:
     missing = next((attribute for attribute in attributes if attribute not in cohort.tallies), None)
     if missing is not None:
         message = f"has no attribute {missing!r}; it has {', '.join(cohort.tallies)}"
         raise CohortError(message, path=cohort.name)
+    if only and attributes:
+        return replace(cohort, tallies={name: cohort.tallies[name] for name in dict.fromkeys(attributes)})
     return cohort
