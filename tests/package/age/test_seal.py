@@ -135,7 +135,7 @@ def test_another_identity():
         opened(sealed(b"text"), OTHER)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_every_changed_bit_is_noticed(data):
     n_bytes = data.draw(st.sampled_from([0, 10, CHUNK_BYTES, CHUNK_BYTES + 10]))
