@@ -59,7 +59,9 @@ def new_file(path: str | Path, *, mode: int = 0o644, overwrite: bool = True) -> 
             temporary.unlink()
         _sync_folder(path.parent)
     except FileExistsError:
-        raise PprlError(f"{path}: exists already and is not overwritten; choose another name or move it away") from None
+        raise PprlError(
+            f"{path}: exists already and is not overwritten; choose another name or move it away"
+        ) from None
     except OSError as error:
         raise PprlError(f"{path}: cannot be written ({error.strerror})") from None
     finally:

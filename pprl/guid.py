@@ -1,7 +1,7 @@
 """Opaque GUIDs: random, version 4, never derived from a person.
 
-In memory and in packages a GUID is 16 bytes (``numpy`` dtype ``V16`` or ``fixed_size_binary(16)``); in text it is
-the usual 36 characters in lower case.
+In memory and in packages a GUID is 16 bytes (``numpy`` dtype ``V16`` or ``fixed_size_binary(16)``); in text
+it is the usual 36 characters in lower case.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def to_text(guids: npt.NDArray[np.uint8]) -> list[str]:
     Parameters
     ----------
     guids : ndarray of uint8, shape (n, 16)
+        Need not be contiguous.
 
     Returns
     -------

@@ -1,8 +1,8 @@
 """The linkage schema: what all parties of a project agree on.
 
-A TOML file becomes a frozen model with every default resolved; its canonical JSON is what the fingerprint is taken
-of and what a package carries. Fields have a *kind*, and the kind brings normalisation, q-grams, weight and default
-match keys, so the short schema is the good one::
+A TOML file becomes a frozen model with every default resolved; its canonical JSON is what the fingerprint is
+taken of and what a package carries. Fields have a *kind*, and the kind brings normalisation, q-grams, weight
+and default match keys, so the short schema is the good one::
 
     [linkage]
     project = "heart-registry"

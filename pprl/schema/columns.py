@@ -6,7 +6,7 @@
     presence           uint32                        bit i: field i has a value
     filter:record      fixed_size_binary(n_bits/8)   layout "record"
     filter:<field>     fixed_size_binary(n_bits/8)   layout "field"; all zero where there is no value
-    exact:<field>:<part>   uint64, nullable          layout "field": parts of dates, categories, a middle initial
+    exact:<field>:<part>   uint64, nullable          layout "field": dates, categories, an initial
     key:<match key>    uint64, nullable              and key:<match key>#2 for a key with two values
 
 Bit p of a filter is bit ``p % 8`` of byte ``p // 8``.
@@ -45,7 +45,9 @@ def exact_column(field: str, part: str) -> str:
 
 def key_columns(key: MatchKey) -> tuple[str, ...]:
     """Columns of a match key, one for each value it has."""
-    return tuple(f"key:{key.name}" + (f"#{number}" if number > 1 else "") for number in range(1, key.n_values + 1))
+    return tuple(
+        f"key:{key.name}" + (f"#{number}" if number > 1 else "") for number in range(1, key.n_values + 1)
+    )
 
 
 def token_columns(schema: Schema) -> pa.Schema:
@@ -55,7 +57,9 @@ def token_columns(schema: Schema) -> pa.Schema:
         pa.field(PRESENCE, pa.uint32(), nullable=False),
     ]
     width = schema.filter.n_bits // 8
-    columns += [pa.field(filter_column(name), pa.binary(width), nullable=False) for name in schema.filter_names]
+    columns += [
+        pa.field(filter_column(name), pa.binary(width), nullable=False) for name in schema.filter_names
+    ]
     if schema.filter.layout == "field":
         columns += [
             pa.field(exact_column(field.name, part), pa.uint64())

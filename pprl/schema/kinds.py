@@ -49,7 +49,7 @@ class KindDefaults:
     n_tokens : float
         Tokens an average present value has; sets the number of hashes for the target fill.
     key_group : str or None
-        Fields of one group share a token key where the profile lets exchanged values show; None: the field's own.
+        Fields of one group share a token key where the profile lets exchanged values show; None: its own.
     """
 
     tokens: Tokens
@@ -58,7 +58,8 @@ class KindDefaults:
     key_group: str | None = None
 
 
-# Weights: measured on labelled data, see docs/decisions/0004-hash-weights.md. Token counts: US census names, ISO dates.
+# Weights: measured on labelled data, see docs/decisions/0004-hash-weights.md.
+# Token counts: US census names, ISO dates.
 DEFAULTS: dict[Kind, KindDefaults] = {
     Kind.GIVEN_NAME: KindDefaults(Tokens.BIGRAMS, 1.0, 7.0, "names"),
     Kind.MIDDLE_NAME: KindDefaults(Tokens.BIGRAMS, 0.5, 6.0, "names"),

@@ -2,9 +2,10 @@
 
 A part is a field, ``surname``, or a function of fields::
 
-    soundex(surname)  first3(given_name)  last3(surname)  initial(middle_name)  year(birth_date)  area(postcode)
-    sorted(given_name,surname)     both values, in alphabetical order: an exchange of the two does not matter
-    either(surname,middle_name)    the key has two values, one from each field, and a hit on any of them counts
+    soundex(surname)  first3(given_name)  last3(surname)
+    initial(middle_name)  year(birth_date)  area(postcode)
+    sorted(given_name,surname)     both values in alphabetical order: an exchange does not matter
+    either(surname,middle_name)    the key has two values, one from each field; a hit on any counts
 
 A key is missing where one of its parts is. The defaults follow the kinds a schema has, in the order of what they
 catch for the privacy they cost (docs/decisions/0003-match-keys.md).
@@ -63,7 +64,9 @@ def parse_part(text: str) -> Part:
     """
     match = _PART.fullmatch(text.replace(" ", ""))
     if match is None or (match[1] is None) != (match[3] is None):
-        raise ValueError(f"{text!r} is not a part: write a field, or a function of fields such as year(birth_date)")
+        raise ValueError(
+            f"{text!r} is not a part: write a field, or a function of fields such as year(birth_date)"
+        )
     function, fields = match[1], tuple(match[2].split(","))
     if function is None:
         if len(fields) != 1:
@@ -111,7 +114,8 @@ def default_keys(fields: Mapping[Kind, str], *, at_most: int) -> tuple[tuple[Par
     fields : mapping of Kind to str
         The first field of each kind that the schema has.
     at_most : int
-        The number of composite keys the profile's privacy budget allows; keys on one identifying number come on top.
+        The number of composite keys the profile's privacy budget allows; keys on one identifying
+        number come on top.
 
     Returns
     -------

@@ -11,18 +11,19 @@ import json
 import math
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from pprl.schema.kinds import Kind, Tokens
 from pprl.schema.match_keys import Part, parse_part
 
-SCHEMA_VERSION = 1
-NORMALISATION_VERSION = 1
-ENCODING_VERSION = 1
+SCHEMA_VERSION: Final = 1
+NORMALISATION_VERSION: Final = 1
+ENCODING_VERSION: Final = 1
 
 MAX_FIELDS = 32
+MAX_HASHES = 64
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
@@ -63,7 +64,7 @@ class FieldSpec(_Frozen):
     kind: Kind
     tokens: Tokens
     weight: float = Field(gt=0, le=10)
-    n_hashes: int = Field(ge=0, le=64)
+    n_hashes: int = Field(ge=0, le=MAX_HASHES)
     key_group: Identifier
 
 
@@ -152,7 +153,9 @@ class Schema(_Frozen):
                     if name not in names:
                         raise ValueError(f"match key {key.name!r} reads {name!r}, which is not a field")
         if self.filter.layout == "none" and not self.match_keys:
-            raise ValueError("the profile has no filters and the schema no match keys: nothing could be linked")
+            raise ValueError(
+                "the profile has no filters and the schema no match keys: nothing could be linked"
+            )
         return self
 
     def field(self, name: str) -> FieldSpec:
@@ -179,7 +182,11 @@ class Schema(_Frozen):
     def canonical_json(self) -> str:
         """One line, sorted keys, no blanks, UTF-8: equal schemas give equal bytes."""
         return json.dumps(
-            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+            self.model_dump(mode="json"),
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=False,
+            allow_nan=False,
         )
 
     @cached_property

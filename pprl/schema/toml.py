@@ -13,7 +13,17 @@ from pydantic import Field as Setting
 from pprl.errors import SchemaError
 from pprl.schema.kinds import DEFAULTS, Kind, Tokens
 from pprl.schema.match_keys import default_keys, key_name, parse_part
-from pprl.schema.model import FieldSpec, FilterSpec, Identifier, Label, MatchKey, Profile, Schema, hashes_for_fill
+from pprl.schema.model import (
+    MAX_HASHES,
+    FieldSpec,
+    FilterSpec,
+    Identifier,
+    Label,
+    MatchKey,
+    Profile,
+    Schema,
+    hashes_for_fill,
+)
 
 _FILTERS = {
     Profile.STANDARD: FilterSpec(layout="record", n_bits=1024, n_taps=8, fill=0.21),
@@ -118,13 +128,15 @@ def _resolve(file: _File) -> Schema:
     linkage = file.linkage
     tables = [_FieldTable(kind=kind) for kind in linkage.fields] + file.field
     if not tables:
-        raise ValueError('[linkage]: no fields; add fields = ["given_name", "surname", "birth_date"] or [[field]] tables')
+        raise ValueError(
+            '[linkage]: no fields; add fields = ["given_name", "surname", "birth_date"] or [[field]] tables'
+        )
     overrides = file.filter.model_dump(exclude_none=True)
     filters = FilterSpec.model_validate(_FILTERS[linkage.profile].model_dump() | overrides)
     if filters.n_taps < _MIN_TAPS[filters.layout]:
         raise ValueError(
-            f"[filter] n_taps = {filters.n_taps}: field filters with fewer than {_MIN_TAPS[filters.layout]} taps are "
-            "decoded from name frequencies alone; raise it"
+            f"[filter] n_taps = {filters.n_taps}: field filters with fewer than {_MIN_TAPS[filters.layout]} taps "
+            "are decoded from name frequencies alone; raise it"
         )
     fields = _with_hashes(tables, filters)
     first: dict[Kind, str] = {}
@@ -146,7 +158,9 @@ def _resolve(file: _File) -> Schema:
         profile=linkage.profile,
         fields=fields,
         filter=filters,
-        match_keys=tuple(MatchKey(name=name, parts=tuple(str(part) for part in parts)) for name, parts in keys),
+        match_keys=tuple(
+            MatchKey(name=name, parts=tuple(str(part) for part in parts)) for name, parts in keys
+        ),
     )
 
 
@@ -161,15 +175,20 @@ def _with_hashes(tables: list[_FieldTable], filters: FilterSpec) -> tuple[FieldS
         tokens = table.tokens or defaults.tokens
         name = table.name or table.kind.value
         if filters.layout == "record":
-            n_hashes, group = max(_MIN_HASHES["record"], round(per_weight * weight)), name
+            wanted = max(_MIN_HASHES["record"], round(per_weight * weight))
+            n_hashes, group = min(MAX_HASHES, wanted), name  # few short fields miss the target fill
         elif filters.layout == "field" and tokens is not Tokens.WHOLE:
             wanted = round(hashes_for_fill(filters.n_bits, filters.fill, defaults.n_tokens))
-            n_hashes = _NAME_HASHES if defaults.key_group else min(_NAME_HASHES, max(_MIN_HASHES["field"], wanted))
+            n_hashes = (
+                _NAME_HASHES if defaults.key_group else min(_NAME_HASHES, max(_MIN_HASHES["field"], wanted))
+            )
             group = defaults.key_group or name
         else:
             n_hashes, group = 0, name
         fields.append(
-            FieldSpec(name=name, kind=table.kind, tokens=tokens, weight=weight, n_hashes=n_hashes, key_group=group)
+            FieldSpec(
+                name=name, kind=table.kind, tokens=tokens, weight=weight, n_hashes=n_hashes, key_group=group
+            )
         )
     return tuple(fields)
 
@@ -199,10 +218,15 @@ def _first(error: ValidationError, raw: dict[str, Any]) -> str:
             known = _known_keys(detail["loc"])
             message = f"is not known; {_did_you_mean(str(detail['loc'][-1]), known)}"
         case "enum":
-            known = [value.strip().strip("'") for value in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]
+            known = [
+                value.strip().strip("'")
+                for value in detail["ctx"]["expected"].replace(" or ", ", ").split(",")
+            ]
             message = f"{given!r} is not one of them; {_did_you_mean(str(given), known)}"
         case "string_pattern_mismatch":
-            message = f"{given!r} may hold letters, digits, '_', '.' and '-' only, and begins with a letter or digit"
+            message = (
+                f"{given!r} may hold letters, digits, '_', '.' and '-', and begins with a letter or digit"
+            )
     return f"{', '.join(place)}: {message}" if place else message
 
 

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import uuid
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pprl.guid import from_text, new_guids, to_text
+
+
+@given(st.integers(0, 50), st.binary(min_size=800, max_size=800))
+def test_every_guid_is_a_version_4_uuid_with_the_given_bits(n, noise):
+    guids = new_guids(n, random_bytes=lambda k: noise[:k])
+    assert guids.shape == (n, 16)
+    assert guids.dtype == np.uint8
+    for number, text in enumerate(to_text(guids)):
+        read = uuid.UUID(text)
+        assert read.version == 4
+        assert read.variant == uuid.RFC_4122
+        drawn = uuid.UUID(bytes=noise[16 * number : 16 * number + 16], version=4)
+        assert read == drawn
+
+
+def test_guids_differ():
+    texts = to_text(new_guids(1000))
+    assert len(set(texts)) == 1000
+
+
+def test_the_result_may_be_written_to():
+    guids = new_guids(2)
+    guids[0] = 0
+    assert to_text(guids)[0] == "00000000-0000-0000-0000-000000000000"
+
+
+@given(st.lists(st.uuids()))
+def test_text_round_trip(uuids):
+    texts = [str(u) for u in uuids]
+    assert to_text(from_text(texts)) == texts
+    assert from_text(texts).shape == (len(texts), 16)
+
+
+def test_a_view_that_is_not_contiguous_is_written_right():
+    guids = new_guids(6)
+    assert to_text(guids[::2]) == to_text(guids)[::2]
+
+
+@pytest.mark.parametrize("bad", ["", "not-a-guid", "00000000-0000-0000-0000-00000000000g", None, 99])
+def test_what_is_no_guid_is_refused_and_not_repeated(bad):
+    with pytest.raises(ValueError, match="not a GUID") as caught:
+        from_text([str(uuid.uuid4()), bad])
+    assert str(bad) not in str(caught.value) or not str(bad)
