@@ -170,7 +170,7 @@ def represent(
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         click.echo("  ".join(cells).rstrip())
-    click.echo(f"base {base} ({'bits' if base == '2' else 'nats'}); report in {out}")
+    click.echo(f"Jensen-Shannon distance, base {base}; report in {out}")
 
 
 def _period(text: str | None) -> tuple[dt.date | None, dt.date | None]:

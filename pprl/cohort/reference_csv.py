@@ -7,7 +7,7 @@ import io
 import math
 from pathlib import Path
 
-from pprl.cohort.categories import BUILTIN, builtin_text, load_category_map
+from pprl.cohort.categories import BUILTIN, CategoryMap, builtin_text, load_category_map
 from pprl.cohort.population import Reference, ReferenceRow, RowKind
 from pprl.cohort.textfile import CsvTable, read_csv, read_text
 from pprl.errors import CohortError
@@ -32,25 +32,31 @@ def load_reference(source: str | Path) -> Reference:
     """
     text = str(source)
     if text.startswith(BUILTIN):
-        maps = (load_category_map("builtin:omb"), load_category_map("builtin:cdc"))
-        return Reference(text, _rows(_open(builtin_text(text, ending=".csv"), text)), maps)
+        return Reference(text, _rows(_open(builtin_text(text, ending=".csv"), text)), _maps("omb", "cdc"))
     path = Path(source)
+    maps: tuple[CategoryMap, ...] = ()
     match path.suffix.lower():
         case ".json":
             from pprl.cohort.importers.census import read_census
 
-            rows = read_census(path)
+            rows, maps = read_census(path), _maps("omb")
         case ".xlsx":
             from pprl.cohort.importers.workbook import read_workbook
 
             rows = read_workbook(path)
         case _:
-            rows = _from_csv(path)
+            rows, maps = _from_csv(path)
     beside = path.with_suffix(".map.csv")
-    return Reference(str(path), rows, (load_category_map(beside),) if beside.is_file() else ())
+    own = (load_category_map(beside),) if beside.is_file() else ()
+    return Reference(str(path), rows, (*maps, *own))
 
 
-def _from_csv(path: Path) -> tuple[ReferenceRow, ...]:
+def _maps(*names: str) -> tuple[CategoryMap, ...]:
+    """Built-in maps, for formats whose categories are known to be those of the maps."""
+    return tuple(load_category_map(f"{BUILTIN}{name}") for name in names)
+
+
+def _from_csv(path: Path) -> tuple[tuple[ReferenceRow, ...], tuple[CategoryMap, ...]]:
     from pprl.cohort.importers.line_list import is_line_list, read_line_list
 
     try:
@@ -59,8 +65,8 @@ def _from_csv(path: Path) -> tuple[ReferenceRow, ...]:
     except OSError as error:
         raise CohortError(f"cannot be read ({error.strerror})", path=str(path)) from None
     if is_line_list(header):
-        return read_line_list(path)
-    return _rows(_open(read_text(path), str(path)))
+        return read_line_list(path), _maps("omb", "cdc")
+    return _rows(_open(read_text(path), str(path))), ()
 
 
 def _open(text: str, name: str) -> CsvTable:

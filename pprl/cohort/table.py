@@ -19,6 +19,7 @@ from pprl.cohort.categories import (
     CategoryMap,
     is_gap,
     label_key,
+    load_category_map,
     resolve,
 )
 from pprl.cohort.distance import Floats
@@ -235,11 +236,12 @@ def _refuse(
         raise CohortError(message, path=cohort, row=row, column=tally.column)
     label, mapped = strange[0], resolved[strange[0]]
     how = "" if label_key(mapped) == label_key(label) else f" (mapped to {mapped!r})"
+    usual = resolve(tally.attribute, label, [load_category_map("builtin:omb")])
+    by_omb = ", or by the map builtin:omb" if label_key(usual) in {label_key(name) for name in names} else ""
     message = (
         f"{label!r}{how} is not a category of {tally.attribute!r} in {reference}, which has "
-        f"{', '.join(map(repr, names))}; map it by a line {tally.attribute},{label},CATEGORY of a category "
-        "map, "
-        "or by the map builtin:omb"
+        f"{', '.join(map(repr, names))}; map it by a line {tally.attribute},{label},CATEGORY of a "
+        f"category map{by_omb}"
     )
     raise CohortError(message, path=cohort, row=row, column=tally.column)
 

@@ -126,3 +126,9 @@ def test_the_command_is_quick_to_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_every_option_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "representativeness.md").read_text()
+    options = [name for one in represent.params for name in one.opts if name.startswith("--")]
+    assert [name for name in options if name not in text] == []

@@ -32,6 +32,8 @@ def test_a_synonym_without_a_map_is_an_error_naming_the_label(tmp_path: Path) ->
         CohortError, match=r"cohort\.csv, row 3, column 'category': 'Black' is not a category of 'race'"
     ):
         represent(people, population)
+    with pytest.raises(CohortError, match="or by the map builtin:omb"):
+        represent(people, population)
     one = represent(people, population, maps=[load_category_map("builtin:omb")]).comparisons[0]
     assert one.table.counts == (50, 50, 0)
 
