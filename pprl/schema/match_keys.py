@@ -7,8 +7,8 @@ A part is a field, ``surname``, or a function of fields::
     sorted(given_name,surname)     both values in alphabetical order: an exchange does not matter
     either(surname,middle_name)    the key has two values, one from each field; a hit on any counts
 
-A key is missing where one of its parts is. The defaults follow the kinds a schema has, in the order of what they
-catch for the privacy they cost (docs/decisions/0003-match-keys.md).
+A key is missing where one of its parts is. The defaults follow the kinds a schema has, in the order of what
+they catch for the privacy they cost (docs/decisions/0003-match-keys.md).
 """
 
 from __future__ import annotations

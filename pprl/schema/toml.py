@@ -135,8 +135,8 @@ def _resolve(file: _File) -> Schema:
     filters = FilterSpec.model_validate(_FILTERS[linkage.profile].model_dump() | overrides)
     if filters.n_taps < _MIN_TAPS[filters.layout]:
         raise ValueError(
-            f"[filter] n_taps = {filters.n_taps}: field filters with fewer than {_MIN_TAPS[filters.layout]} taps "
-            "are decoded from name frequencies alone; raise it"
+            f"[filter] n_taps = {filters.n_taps}: field filters of fewer than {_MIN_TAPS[filters.layout]} "
+            "taps are decoded from name frequencies alone; raise it"
         )
     fields = _with_hashes(tables, filters)
     first: dict[Kind, str] = {}
