@@ -45,17 +45,32 @@ def jensen_shannon_distance(p: npt.ArrayLike, q: npt.ArrayLike, *, base: float =
         raise ValueError(
             f"p has {left.shape[-1]} categories and q {right.shape[-1]}; give both the same categories"
         )
-    total = left + right
-    d = np.divide(left - right, total, out=np.zeros(total.shape), where=total > 0)
+    divergence = divergence_terms(left, right).sum(axis=-1) / math.log(base)
+    distance: Floats = np.sqrt(np.maximum(divergence, 0.0))
+    return distance
+
+
+def divergence_terms(p: Floats, q: Floats) -> Floats:
+    """What each category adds to the Jensen-Shannon divergence, in base e.
+
+    Parameters
+    ----------
+    p, q : ndarray of float64, shape (..., k)
+        Shares; leading axes broadcast.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., k)
+    """
+    total = p + q
+    d = np.divide(p - q, total, out=np.zeros(total.shape), where=total > 0)
     # f(d) = d*(ln(1+d) - ln(1-d)) + ln(1-d^2), and 2*ln(2) at its ends, where a category stands on one side
     # only.
     one_sided = np.abs(d) >= 1.0
     inner = np.where(one_sided, 0.0, d)
     f = inner * (np.log1p(inner) - np.log1p(-inner)) + np.log1p(-inner * inner)
-    f = np.where(one_sided, 2.0 * math.log(2.0), f)
-    divergence = 0.25 * (total * f).sum(axis=-1) / math.log(base)
-    distance: Floats = np.sqrt(np.maximum(divergence, 0.0))
-    return distance
+    terms: Floats = 0.25 * total * np.where(one_sided, 2.0 * math.log(2.0), f)
+    return terms
 
 
 def _normalised(weights: npt.ArrayLike, name: str) -> Floats:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pprl.cohort.comparison import Comparison, Representation, base_name
 from pprl.cohort.distance import Floats
@@ -27,6 +29,7 @@ _STYLE = {
     "xtick.color": _INK,
     "ytick.color": _INK,
     "hatch.linewidth": 0.8,
+    "text.parse_math": False,  # a category may be called $20k-$40k
     "svg.hashsalt": "pprl",  # else every run names its clip paths anew
     "svg.fonttype": "path",
 }
@@ -34,6 +37,7 @@ _BAR = 0.38
 _INCHES_PER_BAR = 0.46
 _INCHES_AROUND = 1.05
 _PNG_DPI = 160
+_MAX_BARS = 30
 
 
 def draw(representation: Representation, *, svg: Path, png: Path) -> None:
@@ -50,9 +54,11 @@ def draw(representation: Representation, *, svg: Path, png: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        # A label in a script the font lacks is drawn as boxes; the tables beside the figure have it right.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         comparisons = representation.comparisons
-        bars = [max(2, len(one.pooled.names)) for one in comparisons]
+        bars = [max(2, len(_drawn(one))) for one in comparisons]
         heights = [_INCHES_PER_BAR * n + _INCHES_AROUND for n in bars]
         head, foot = 0.95, 0.1 + 0.17 * len(_footer(representation))
         height = sum(heights) + head + foot
@@ -66,6 +72,9 @@ def draw(representation: Representation, *, svg: Path, png: Path) -> None:
                 axes = figure.add_axes((left, bottom / height, 0.365, (tall - _INCHES_AROUND) / height))
                 _panel(axes, one, adjusted=adjusted)
             figure.text(0.015, (top - 0.33) / height, _title(one.attribute), weight="bold", size=11)
+            if len(one.pooled.names) > _MAX_BARS:
+                text = f"the {_MAX_BARS} of {len(one.pooled.names):,} furthest apart"
+                figure.text(0.015, (top - 0.52) / height, text, size=8, color=_FAINT)
             top -= tall
         figure.text(0.015, 1 - 0.32 / height, _headline(representation), weight="bold", size=13)
         figure.text(0.205, 1 - 0.78 / height, 'All people, "Not reported" as a category', color=_FAINT)
@@ -94,9 +103,12 @@ def _panel(axes: Any, one: Comparison, *, adjusted: bool) -> None:
             va="center",
         )
         return
+    kept = _drawn(one)
     end = len(one.pooled.names) - (1 if adjusted else 0)
-    names = one.pooled.names[:end]
     cohort, reference = _shares(one.pooled.cohort[:end]), _shares(one.pooled.reference[:end])
+    cells = kept[kept < end]
+    names = [one.pooled.names[cell] for cell in cells]
+    cohort, reference = cohort[cells], reference[cells]
     place = np.arange(len(names), dtype=np.float64)
     axes.barh(place - _BAR / 2, cohort, _BAR, color=_COHORT, edgecolor="white", linewidth=0.5)
     axes.barh(
@@ -105,7 +117,7 @@ def _panel(axes: Any, one: Comparison, *, adjusted: bool) -> None:
     # One scale for all panels: bars of different panels can be compared.
     axes.set_xlim(0, 112)
     axes.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", "100 %"])
-    axes.set_ylim(len(one.pooled.names) - 0.5, -0.5)
+    axes.set_ylim(max(2, len(kept)) - 0.5, -0.5)
     axes.set_yticks(
         place, ["" if adjusted else textwrap.fill(name, 29) for name in names], size=7.8, linespacing=1.0
     )
@@ -117,6 +129,15 @@ def _panel(axes: Any, one: Comparison, *, adjusted: bool) -> None:
     ]:
         axes.text(value + 1.0, y, _percent(value), va="center", size=7.5)
     _caption(axes, one, adjusted=adjusted)
+
+
+def _drawn(one: Comparison) -> npt.NDArray[np.intp]:
+    """The cells that are drawn, in order: all, or those furthest apart where there are too many to read."""
+    n = len(one.pooled.names)
+    if n <= _MAX_BARS:
+        return np.arange(n)
+    apart = np.abs(_shares(one.pooled.cohort) - _shares(one.pooled.reference))
+    return np.sort(np.argsort(-apart, kind="stable")[:_MAX_BARS])
 
 
 def _caption(axes: Any, one: Comparison, *, adjusted: bool) -> None:

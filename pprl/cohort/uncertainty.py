@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from pprl.cohort.distance import Floats, jensen_shannon_distance
+from pprl.cohort.distance import Floats, divergence_terms, jensen_shannon_distance
+
+_CELLS_AT_ONCE = 2_000_000
 
 
 def resampled_distances(
@@ -28,9 +32,7 @@ def resampled_distances(
     ndarray of float64, shape (n_resamples,)
     """
     n = max(1, round(float(counts.sum())))
-    return jensen_shannon_distance(
-        rng.multinomial(n, _shares(counts), size=n_resamples), reference, base=base
-    )
+    return _sampled(n, counts, reference, n_resamples=n_resamples, base=base, rng=rng)
 
 
 def perfect_distances(
@@ -42,8 +44,22 @@ def perfect_distances(
     -------
     ndarray of float64, shape (n_resamples,)
     """
-    return jensen_shannon_distance(
-        rng.multinomial(n, _shares(reference), size=n_resamples), reference, base=base
+    return _sampled(n, reference, reference, n_resamples=n_resamples, base=base, rng=rng)
+
+
+def _sampled(
+    n: int, drawn_from: Floats, reference: Floats, *, n_resamples: int, base: float, rng: np.random.Generator
+) -> Floats:
+    """Distances from the reference of samples of ``n`` people, drawn some at a time to bound the memory."""
+    shares = drawn_from / drawn_from.sum()
+    at_once = max(1, _CELLS_AT_ONCE // shares.size)
+    return np.concatenate(
+        [
+            jensen_shannon_distance(
+                rng.multinomial(n, shares, size=min(at_once, n_resamples - done)), reference, base=base
+            )
+            for done in range(0, n_resamples, at_once)
+        ]
     )
 
 
@@ -74,15 +90,30 @@ def missing_bounds(
     """
     certain = counts / (counts.sum() + gap)
     known = reference / (reference.sum() + reference_gap)
-    corners = np.eye(counts.size)
-    p = certain + (1.0 - certain.sum()) * corners
-    q = known + (1.0 - known.sum()) * corners
-    most = jensen_shannon_distance(p[:, None, :].clip(min=0.0), q[None, :, :].clip(min=0.0), base=base).max()
+    most = _furthest_corner(certain, 1.0 - certain.sum(), known, 1.0 - known.sum())
+    greatest = math.sqrt(max(most, 0.0) / math.log(base))
     if np.maximum(certain, known).sum() <= 1.0 + 1e-12:
-        return 0.0, float(most)
+        return 0.0, greatest
     nearest_p = np.maximum(certain, _scale(certain, known) * known)
     nearest_q = np.maximum(known, _scale(known, certain) * certain)
-    return float(jensen_shannon_distance(nearest_p, nearest_q, base=base)), float(most)
+    return float(jensen_shannon_distance(nearest_p, nearest_q, base=base)), greatest
+
+
+def _furthest_corner(p: Floats, rest_p: float, q: Floats, rest_q: float) -> float:
+    """The greatest divergence, in base e, where the rest of p is one category and the rest of q is one.
+
+    A corner changes one category's term, or two: so the sum is not taken anew for each of the k * k corners.
+    """
+    rest_p, rest_q = max(rest_p, 0.0), max(rest_q, 0.0)
+    terms = divergence_terms(p, q)
+    p_here = divergence_terms(p + rest_p, q) - terms
+    q_here = divergence_terms(p, q + rest_q) - terms
+    gain = float((divergence_terms(p + rest_p, q + rest_q) - terms).max())  # both in one category
+    if p.size > 1:
+        first, second = np.argsort(q_here)[::-1][:2]
+        best_q = np.where(np.arange(p.size) == first, q_here[second], q_here[first])
+        gain = max(gain, float((p_here + best_q).max()))
+    return float(terms.sum()) + gain
 
 
 def _scale(floor: Floats, shape: Floats) -> float:
@@ -92,8 +123,3 @@ def _scale(floor: Floats, shape: Floats) -> float:
         middle = (low + high) / 2.0
         low, high = (middle, high) if np.maximum(floor, middle * shape).sum() < 1.0 else (low, middle)
     return (low + high) / 2.0
-
-
-def _shares(weights: Floats) -> Floats:
-    shares: Floats = weights / weights.sum()
-    return shares

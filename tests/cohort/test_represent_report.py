@@ -180,3 +180,17 @@ def test_nothing_in_common_is_an_error(tmp_path: Path) -> None:
         represent(load_cohort(tmp_path / "c.csv"), load_reference("builtin:cdc-2020-03"), attributes=["sex"])
     with pytest.raises(ValueError, match="n_resamples is 10"):
         example(n_resamples=10)
+
+
+def test_odd_and_many_categories_are_drawn(tmp_path: Path) -> None:
+    names = ["$20k-$40k", "日本", *(f"county {i}" for i in range(1200))]
+    (tmp_path / "c.csv").write_text(
+        "attribute,category,count\n" + "".join(f"place,{name},{i + 1}\n" for i, name in enumerate(names))
+    )
+    (tmp_path / "r.csv").write_text(
+        "attribute,category,count,period_start,period_end,kind,source\n"
+        + "".join(f"place,{name},{i % 7},,,increment,x\n" for i, name in enumerate(names))
+    )
+    result = represent(load_cohort(tmp_path / "c.csv"), load_reference(tmp_path / "r.csv"), n_resamples=200)
+    write_report(result, tmp_path / "out")
+    assert (tmp_path / "out" / "figure.png").stat().st_size > 10_000

@@ -76,6 +76,16 @@ def test_no_allocation_leaves_the_bounds(
     assert low - 1e-7 <= adjusted <= high + 1e-7
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(COUNTS, st.integers(0, 40), COUNTS, st.integers(0, 40))
+def test_the_greatest_distance_is_that_of_the_furthest_corner(
+    counts: list[int], gap: int, reference: list[int], reference_gap: int
+) -> None:
+    c, r, corners = np.array(counts, float), np.array(reference, float), np.eye(3)
+    tried = jensen_shannon_distance((c + gap * corners)[:, None], (r + reference_gap * corners)[None, :])
+    assert missing_bounds(c, gap, r, reference_gap, base=2.0)[1] == pytest.approx(tried.max(), abs=1e-9)
+
+
 def test_without_gaps_the_bounds_are_the_distance() -> None:
     c, r = np.array([3.0, 7.0]), np.array([5.0, 5.0])
     assert missing_bounds(c, 0.0, r, 0.0, base=2.0) == pytest.approx(
