@@ -12,6 +12,7 @@ import numpy as np
 from pprl.cohort.comparison import Comparison, Representation, base_name
 from pprl.cohort.description import Description
 from pprl.cohort.distance import Floats
+from pprl.cohort.table import pooled_label
 from pprl.cohort.wording import SHORT, base_sentence, missing_sentence, notes, sentence
 from pprl.files import new_folder
 
@@ -151,7 +152,7 @@ def _section(comparison: Comparison, description: Description) -> list[str]:
         share = 100.0 * description.suppressed_count / description.n
         rows.append(
             (
-                " + ".join(description.suppressed),
+                pooled_label(description.suppressed),
                 f"{description.suppressed_count:,}",
                 _percent(share),
                 "",
@@ -181,7 +182,7 @@ def _described(description: Description) -> list[str]:
     if description.suppressed:
         share = 100.0 * description.suppressed_count / description.n
         rows.append(
-            (" + ".join(description.suppressed), f"{description.suppressed_count:,}", _percent(share), "")
+            (pooled_label(description.suppressed), f"{description.suppressed_count:,}", _percent(share), "")
         )
     return [*lines, *_table(rows, left={0}), ""]
 

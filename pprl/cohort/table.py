@@ -33,6 +33,9 @@ SuppressedAs = Literal["split", "pool"]
 MAX_DESCRIBED = 50
 """Categories a description has at most; and labels without a category that are still worth naming."""
 
+MAX_NAMED = 6
+"""Pooled categories whose names are still written out."""
+
 MAX_WAYS = 20_000
 """Ways of dealing out suppressed counts that are tried one by one; of more, no range is given."""
 
@@ -265,6 +268,11 @@ class Paired:
     has_gap: bool
 
 
+def pooled_label(names: Sequence[str]) -> str:
+    """What categories known together are called: their names while they are few, else their number."""
+    return " + ".join(names) if len(names) <= MAX_NAMED else f"{len(names):,} suppressed categories"
+
+
 def pair(table: CohortTable, population: Population, *, suppressed_as: SuppressedAs) -> Paired:
     """Set a cohort table against its reference, category by category."""
     reference = np.append(population.weights, population.gap)
@@ -276,7 +284,7 @@ def pair(table: CohortTable, population: Population, *, suppressed_as: Suppresse
         counts[list(hidden)] += table.hidden_total
         return Paired(table.names, counts, reference, has_gap=True)
     shown = [cell for cell in range(len(counts)) if cell not in hidden]
-    pooled_name = " + ".join(table.names[cell] for cell in hidden)
+    pooled_name = pooled_label([table.names[cell] for cell in hidden])
     first = [cell for cell in shown if cell < hidden[0]]
     after = [cell for cell in shown if cell > hidden[0]]
     return Paired(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pprl.cohort.comparison import Comparison, Verdict, base_name
+from pprl.cohort.table import pooled_label
 
 SHORT = {
     Verdict.INDISTINGUISHABLE: "like a perfect sample",
@@ -77,7 +78,7 @@ def notes(comparison: Comparison) -> list[str]:
     one, remarks = comparison, []
     table, population = one.table, one.population
     if table.hidden:
-        names = ", ".join(table.names[cell] for cell in table.hidden_cells)
+        names = pooled_label([table.names[cell] for cell in table.hidden_cells])
         if table.suppressed_here:
             how = "all distances were computed with them as one category, from what is shown only"
         else:

@@ -82,7 +82,7 @@ def test_the_sentences_say_what_follows() -> None:
     assert "Race differs from the reference: its adjusted distance is 0.5912" in text
     assert "Furthest above it is Black or African American (81.4 % against 15.2 %)" in text
     assert "so they alone cannot account for the difference" in text
-    assert "Together 6 people are American Indian or Alaska Native, Native Hawaiian" in text
+    assert "Together 6 people are American Indian or Alaska Native + Native Hawaiian" in text
     red = to_markdown(represent(load_cohort("builtin:red-coral"), load_reference("builtin:cdc-2020-03")))
     assert "so they alone could account for the difference" in red
     assert "base e: 0 is equal, 0.8326 is disjoint" in to_markdown(example(base=math.e))
@@ -194,3 +194,7 @@ def test_odd_and_many_categories_are_drawn(tmp_path: Path) -> None:
     result = represent(load_cohort(tmp_path / "c.csv"), load_reference(tmp_path / "r.csv"), n_resamples=200)
     write_report(result, tmp_path / "out")
     assert (tmp_path / "out" / "figure.png").stat().st_size > 10_000
+    hidden = represent(
+        load_cohort(tmp_path / "c.csv"), load_reference(tmp_path / "r.csv"), n_resamples=200, suppress=20
+    )
+    assert "Together 190 people are 19 suppressed categories" in to_markdown(hidden)
