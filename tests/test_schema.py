@@ -218,7 +218,7 @@ def test_malformed_parts(part, message):
         ),
         (SHORT + "[filter]\nn_bits = 1000", "n_bits"),
         (SHORT + "[filter]\nfill = 0.6", "fill"),
-        (SHORT.replace("fields", 'profile = "fields"\nfields') + "[filter]\nn_taps = 5", "of fewer than 6 taps"),
+        (SHORT.replace("fields", 'profile = "fields"\nfields') + "[filter]\nn_taps = 5", "fewer than 6 taps"),
         (HEAD + 'profile = "tokens"\nfields = ["sex"]', "nothing could be linked"),
     ],
 )
