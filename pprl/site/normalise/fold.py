@@ -52,6 +52,8 @@ class _Table(dict[int, str | int | None]):
             return None
         if category == "Nd":
             return str(unicodedata.decimal(char))
+        if unicodedata.decomposition(char).startswith("<fraction>"):
+            return f" {char}"  # which NFKC writes as 1⁄2, and 3½ must not become 31
         if self._keep_other:
             return " " if category in ("Cc", "Zl", "Zp") else codepoint
         return codepoint if category[0] in "LM" else " "

@@ -11,7 +11,7 @@ from pprl.site.normalise.outcome import Absent
 
 _POINT_ZERO = re.compile(r"^([0-9]+)\.0+$")
 _EXTENSION = re.compile(r"(?:ext(?:ension|n)?|x|#)\.?:?\s*[0-9]*$")
-_MASKED = re.compile(r"[*#]|^x{3}")
+_MAILTO = re.compile(r"^(?:mailto:)+")
 _EMAIL = re.compile(r"[^@]+@[^@.]+(?:\.[^@.]+)+")
 
 # Country codes of one and two digits (ITU-T E.164, assignments); all others have three.
@@ -78,14 +78,14 @@ def national_id(text: str) -> str | Absent:
         return Absent.PLACEHOLDER
     if not any(char.isdigit() for char in packed):
         return _without_digits(found)
-    if _MASKED.search(found) or not MIN_NATIONAL_ID <= len(packed) <= MAX_NATIONAL_ID:
-        return Absent.INVALID
-    return packed
+    is_masked = "*" in found or "#" in found or packed.startswith("xxx")
+    return packed if MIN_NATIONAL_ID <= len(packed) <= MAX_NATIONAL_ID and not is_masked else Absent.INVALID
 
 
 def email(text: str) -> str | Absent:
     """An e-mail address: lower case, blanks gone; exactly one ``@`` and a dot after it."""
-    found = "".join(plain(text).removeprefix("mailto:").split())
+    found = plain("".join(plain(text).split()))
+    found = _MAILTO.sub("", found)
     if not found:
         return Absent.MISSING
     if "@" not in found:

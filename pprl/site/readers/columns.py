@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -156,10 +157,9 @@ def column_map(
     explicit = dict(columns or {})
     for name in explicit:
         if name not in schema.field_names:
-            raise InputError(
-                f"the schema has no field {name!r}; {_suggestion(name, schema.field_names, 'fields')}",
-                path=path,
-            )
+            near = _close(name, schema.field_names)
+            hint = f"did you mean {near[0]!r}?" if near else f"fields are {', '.join(schema.field_names)}"
+            raise InputError(f"the schema has no field {name!r}; {hint}", path=path)
     first: dict[Kind, str] = {}
     for field in schema.fields:
         first.setdefault(field.kind, field.name)
@@ -203,8 +203,7 @@ class _Finder:
         """The header meant by ``name``."""
         alike = [name] if name in self._exact else self._loose.get(name.strip().casefold(), [])
         if not alike:
-            headers = [header.strip() for header in self.header]
-            raise InputError(f"no column {name!r}; {_suggestion(name, headers, 'columns')}", path=self._path)
+            raise InputError(f"no column {name!r}; {self._which(name)}", path=self._path)
         if len(alike) > 1 or self.header.count(alike[0]) > 1:
             raise InputError(
                 "the header stands twice; rename one of the two columns",
@@ -220,6 +219,13 @@ class _Finder:
             return (self.column(text),)
         return tuple(self.column(part) for part in text.split("+"))
 
+    def _which(self, name: str) -> str:
+        if looks_like_data(self.header):
+            return _NO_HEADER
+        headers = [header.strip() for header in self.header]
+        near = _close(name, headers)
+        return f"did you mean {near[0]!r}?" if near else f"columns here: {', '.join(headers)}"
+
 
 def _no_columns(
     missing: list[str], schema: Schema, finder: _Finder, *, used: Mapping[str, tuple[str, ...]]
@@ -234,18 +240,26 @@ def _no_columns(
             any(all(map(finder.has, c)) for c in choices) for choices in needed
         ):
             return f"no column for {what}; the headers are those of --preset {name}"
+    if looks_like_data(finder.header):
+        return f"no column for {what}; {_NO_HEADER}"
     near = _close(missing[0], free)
     fix = f"--columns {missing[0]}={near[0] if near else 'COLUMN'}"
     hint = f"did you mean {fix}?" if near else f"map it with {fix}, or {missing[0]}= where the file has none"
     return f"no column for {what}; {hint} columns here: {', '.join(free) or 'none left'}"
 
 
-def _suggestion(name: str, known: Iterable[str], what: str) -> str:
-    known = list(known)
-    near = _close(name, known)
-    return f"did you mean {near[0]!r}?" if near else f"{what} here: {', '.join(known)}"
+def looks_like_data(header: Iterable[str]) -> bool:
+    """Whether a first row holds a number, a date or an e-mail address, as headers hardly do.
+
+    Such a row may be somebody's record in a file without a header, and is not repeated in errors.
+    """
+    return any(_DATUM.search(name) for name in header)
 
 
-def _close(name: str, known: list[str]) -> list[str]:
+_DATUM = re.compile(r"^\W*\d+\W*$|\d{4}|\d[-/.]\d|@")
+_NO_HEADER = "the first row looks like data and must be a header"
+
+
+def _close(name: str, known: Iterable[str]) -> list[str]:
     folded = {header.casefold(): header for header in known}
     return [folded[near] for near in difflib.get_close_matches(name.casefold(), folded, n=1)]

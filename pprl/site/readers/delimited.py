@@ -58,7 +58,8 @@ class DelimitedFile:
         except (SuspectError, UnicodeDecodeError):
             raise self._fault() from None
         self._delimiter = delimiter or _sniff(text, path)
-        self.header = tuple(next(csv.reader(text.splitlines(keepends=True), delimiter=self._delimiter)))
+        lines = text.splitlines(keepends=True)
+        self.header = tuple(next(csv.reader(lines, delimiter=self._delimiter, skipinitialspace=True)))
 
     @property
     def n_bytes(self) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pprl.errors import InputError
+from pprl.site.readers.columns import looks_like_data
 from pprl.site.readers.text_stream import Unpacked, codec_of
 
 _PIECE_BYTES = 1 << 16
@@ -123,7 +124,8 @@ def _ragged(record: Record, n_columns: int) -> str:
 
 def _fault(lines: _Lines, record: Record, header: list[str]) -> InputError:
     at = len(record.values) - 1
-    column = header[at].strip() if 0 <= at < len(header) else None
+    is_named = 0 <= at < len(header) and not looks_like_data(header)
+    column = header[at].strip() if is_named else None
     return InputError(f"{lines.fault}{record.note}", path=lines.path, row=record.row, column=column)
 
 

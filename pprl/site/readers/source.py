@@ -137,17 +137,12 @@ class Input:
         columns = [batch.column(column) for column in self.columns.fields[name]]
         if not columns:
             return pa.nulls(batch.num_rows, pa.string())
-        if len(columns) == 1:
-            return columns[0]
-        present = pc.is_valid(columns[0])
+        if len(columns) > 1 and self._schema.field(name).kind is Kind.BIRTH_DATE:
+            columns = _with_zeros(columns)  # 1980, no month, day 5 must not read as May 1980
+        joined = columns[0]
         for column in columns[1:]:
-            present = pc.or_(present, pc.is_valid(column))
-        if (
-            self._schema.field(name).kind is Kind.BIRTH_DATE
-        ):  # 1980, no month, day 5 must not read as May 1980
-            columns = [pc.fill_null(column, "0") for column in columns]
-        joined = pc.binary_join_element_wise(*columns, " ", null_handling="skip")
-        return pc.if_else(present, joined, pa.scalar(None, pa.string()))
+            joined = pc.coalesce(pc.binary_join_element_wise(joined, column, " "), joined, column)
+        return joined
 
     def _missing_id(self, record_number: int) -> InputError:
         row, note = self._source.place_of(record_number)
@@ -264,6 +259,12 @@ def _of_size(batches: Iterator[pa.RecordBatch], n_rows: int) -> Iterator[pa.Reco
         n_waiting = rest
     if waiting:
         yield _one(pa.Table.from_batches(waiting))
+
+
+def _with_zeros(columns: list[pa.Array]) -> list[pa.Array]:
+    """Null parts become ``0`` in rows that have some part."""
+    some = pc.coalesce(*columns)
+    return [pc.coalesce(column, pc.if_else(pc.is_valid(some), "0", None)) for column in columns]
 
 
 def _one(table: pa.Table) -> pa.RecordBatch:
