@@ -89,9 +89,10 @@ def plain(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """As `plain`, with Latin and Greek diacritics folded and, unless all is ASCII, apostrophes gone."""
+    """As `plain`, with Latin and Greek diacritics folded and apostrophes gone."""
     if text.isascii():
-        return (text if text.isprintable() else text.translate(_VISIBLE)).lower().strip()
+        shown = text if text.isprintable() else text.translate(_VISIBLE)
+        return shown.replace("'", "").replace("`", "").lower().strip()
     return _settle(text, _fold_once).strip()
 
 

@@ -52,6 +52,7 @@ def test_a_normal_form_is_its_own_normal_form(kind, text, order):
     before=st.text(" \t\n\u00a0" + UNSEEN, max_size=3),
     after=st.text(" \r\n" + UNSEEN, max_size=3),
 )
+@example(text="A M.D`", before="", after="\u00ad")
 def test_what_cannot_be_seen_at_the_ends_does_not_matter(kind, text, before, after):
     rule = rule_for(kind, date_order="dmy", today=TODAY)
     assert rule(before + text + after) == rule(text)
