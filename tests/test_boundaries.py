@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground up: a part imports of lower lines only; on the three lowest, of its neighbours as well.
 LAYERS = [
     ["pprl.errors"],
-    ["pprl.guid", "pprl.files", "pprl.console"],
+    ["pprl.guid", "pprl.files", "pprl.console", "pprl.compiled"],
     ["pprl.schema", "pprl.similarity"],
     ["pprl.package"],
     ["pprl.site", "pprl.cohort"],

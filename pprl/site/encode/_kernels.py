@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from pprl.compiled import compiled
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def xor_table(values: Any, table: Any, out: Any) -> None:
-    """``out[i]`` = XOR over byte places b of ``table[b, values[i, b]]``; uint8[n, b], uint64[b, 256, w], uint64[n, w]."""
+    """``out[i]`` = XOR over byte places b of ``table[b, values[i, b]]``.
+
+    ``values`` is uint8[n, places], ``table`` uint64[places, 256, words], ``out`` uint64[n, words].
+    """
     n_words = out.shape[1]
     total = np.zeros(n_words, np.uint64)
     for i in range(values.shape[0]):

@@ -1,13 +1,11 @@
 """Diffusion: every output bit is the XOR of ``t`` input bits, chosen by a key.
 
-The construction is that of Armknecht, Heng and Schnell, "Strengthening Privacy-Preserving Record Linkage using
-Diffusion" (PoPETs 2023). Frequencies of single bits, on which pattern attacks rest, are flattened towards one half;
-a normalised Hamming distance d becomes ``(1 - (1 - 2d)**t) / 2`` in expectation.
+The construction is that of Armknecht, Heng and Schnell, "Strengthening Privacy-Preserving Record Linkage
+using Diffusion" (PoPETs 2023). Frequencies of single bits, on which pattern attacks rest, are flattened
+towards one half; a normalised Hamming distance d becomes ``(1 - (1 - 2d)**t) / 2`` in expectation.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,15 +45,19 @@ class _Stream:
 def draw_taps(key: bytes, *, n_bits: int, n_taps: int) -> npt.NDArray[np.int64]:
     """Choose the input bits of every output bit.
 
-    A pool holds all positions, shuffled; each output bit takes its ``n_taps`` from the pool. When too few are left
-    they are taken, and a fresh shuffle, without those, fills up: no bit is tapped twice by one output bit, and all
-    are tapped equally often, give or take one.
+    A pool holds all positions, shuffled; each output bit takes its ``n_taps`` from the front. Where fewer are
+    left, these are taken, and the rest comes from a fresh shuffle, passing over those taken; what remains of
+    it is the new pool. So no output bit taps an input bit twice, and every input bit is tapped exactly
+    ``n_taps`` times.
 
     Parameters
     ----------
     key : bytes
         32 bytes.
-    n_bits, n_taps : int
+    n_bits : int
+        Length of a filter.
+    n_taps : int
+        Input bits of each output bit.
 
     Returns
     -------
@@ -85,12 +87,16 @@ class Diffusion:
     ----------
     key : bytes
         32 bytes.
-    n_bits, n_taps : int
+    n_bits : int
+        Length of a filter, a multiple of 64.
+    n_taps : int
+        Input bits of each output bit.
 
     Notes
     -----
     Each input byte selects one of 256 precomputed output filters, which are XOR-ed: ``n_bits / 8`` look-ups a
-    filter instead of ``n_bits * n_taps`` bit operations (the "four Russians").
+    filter instead of ``n_bits * n_taps`` bit operations (the "four Russians"). The table takes
+    ``4 * n_bits**2`` bytes: 4 MiB for 1,024 bits.
     """
 
     def __init__(self, key: bytes, *, n_bits: int, n_taps: int) -> None:
@@ -112,6 +118,7 @@ class Diffusion:
         Parameters
         ----------
         filters : ndarray of uint64, shape (n, words), C order
+            As `TokenHasher.filters` gives them.
 
         Returns
         -------
@@ -119,6 +126,6 @@ class Diffusion:
         """
         from pprl.site.encode._kernels import xor_table
 
-        out: Any = np.empty_like(filters)
+        out: Words = np.empty_like(filters)
         xor_table(np.ascontiguousarray(filters).view(np.uint8), self._table, out)
         return out

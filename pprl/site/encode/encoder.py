@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pprl.guid import GUID_BYTES
-from pprl.schema import FieldSpec, Kind, Schema
+from pprl.schema import FieldSpec, Kind, Schema, Tokens
 from pprl.schema.columns import exact_parts, token_columns
 from pprl.site.encode.bloom import TokenHasher
 from pprl.site.encode.diffusion import Diffusion
@@ -27,12 +27,19 @@ class Encoder:
     Parameters
     ----------
     schema : Schema
+        Decides what a record's tokens are.
     keys : KeyTree
         The linkage key's tree for this schema.
 
+    Attributes
+    ----------
+    columns : pyarrow.Schema
+        Of the batches that `encode` returns.
+
     Notes
     -----
-    Distinct q-grams are hashed once in the encoder's life, distinct values of a column are encoded once per batch.
+    docs/encoding.md specifies every bit of the result. Distinct tokens are hashed once and kept,
+    distinct values of a column are encoded once a batch.
     """
 
     def __init__(self, schema: Schema, keys: KeyTree) -> None:
@@ -48,10 +55,10 @@ class Encoder:
                     n_hashes=field.n_hashes,
                     n_bits=filters.n_bits,
                 )
-        labels = {"record"} if filters.layout == "record" else {f.key_group for f in schema.fields if f.n_hashes}
+        labels = {group for group, _ in self._hashers} if filters.layout == "field" else {filters.layout}
         self._diffusions = {
             label: Diffusion(keys.derive(f"eld/{label}"), n_bits=filters.n_bits, n_taps=filters.n_taps)
-            for label in (labels if filters.layout != "none" else ())
+            for label in labels - {"none"}
         }
 
     def __repr__(self) -> str:
@@ -81,7 +88,8 @@ class Encoder:
         if schema.filter.layout == "record":
             columns.append(_as_binary(self._record_filters(batch)))
         elif schema.filter.layout == "field":
-            columns += [_as_binary(self._field_filters(batch, schema.field(name))) for name in schema.filter_names]
+            for name in schema.filter_names:
+                columns.append(_as_binary(self._field_filters(batch, schema.field(name))))
             for field in schema.fields:
                 columns += [self._exact(batch, field, part) for part in exact_parts(field)]
         for key in schema.match_keys:
@@ -101,7 +109,7 @@ class Encoder:
 
     def _field_filters(self, batch: pa.RecordBatch, field: FieldSpec) -> Words:
         values = batch.column(field.name)
-        if field.kind is Kind.MIDDLE_NAME:  # an initial says so by having no filter, and is compared by its token
+        if field.kind is Kind.MIDDLE_NAME:  # a bare initial shows by having no filter; its token is compared
             values = pc.if_else(pc.greater(pc.utf8_length(values), 1), values, None)
         values = values.dictionary_encode()
         masks = self._diffusions[field.key_group](self._masks(field, values.dictionary))
@@ -110,7 +118,10 @@ class Encoder:
         return filters
 
     def _masks(self, field: FieldSpec, values: pa.Array) -> Words:
-        return self._hashers[field.key_group, field.n_hashes].filters(token_sets(values.to_pylist(), field.tokens))
+        texts = values.to_pylist()
+        if field.kind is Kind.BIRTH_DATE and field.tokens is Tokens.POSITIONS:
+            texts = [_known_digits(text) for text in texts]
+        return self._hashers[field.key_group, field.n_hashes].filters(token_sets(texts, field.tokens))
 
     def _exact(self, batch: pa.RecordBatch, field: FieldSpec, part: str) -> pa.Array:
         values = batch.column(field.name)
@@ -119,8 +130,14 @@ class Encoder:
             values = pc.utf8_slice_codeunits(values, 0, 1)
         elif part != "value":
             values = date_part(values, part)
-            label = "year" if part == "year" else "day_or_month"  # one key, so that an exchange of the two shows
+            # Day and month share a key, so that an exchange of the two shows.
+            label = "year" if part == "year" else "day_or_month"
         return exact_tokens(values, self._keys.derive(f"xt/{field.name}/{label}"))
+
+
+def _known_digits(date: str) -> str:
+    """Blanks for an unknown month or day: missing is missing, it gives no token."""
+    return date[:4] + "".join("  " if part == "00" else part for part in (date[4:6], date[6:]))
 
 
 def _codes(values: Any, *, missing: int) -> npt.NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Exact tokens: keyed hashes of whole values, equal where and only where the values are.
 
-A token is 64 bits of keyed BLAKE2b (RFC 7693) under a key of its own purpose, never 0: two of a hundred million
-tokens fall together with a chance of 3 in 10,000, and such an accident is one piece of evidence among several.
+A token is 64 bits of keyed BLAKE2b (RFC 7693) under a key of its own purpose, never 0. That any two of a
+hundred million fall together has a chance of 3 in 10,000, and would be one piece of evidence among several.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -52,6 +51,7 @@ def match_key_values(key: MatchKey, batch: pa.RecordBatch, schema: Schema) -> li
     Parameters
     ----------
     key : MatchKey
+        One of the schema's.
     batch : pyarrow.RecordBatch
         Normalised, one string column per field.
     schema : Schema
@@ -60,7 +60,7 @@ def match_key_values(key: MatchKey, batch: pa.RecordBatch, schema: Schema) -> li
     Returns
     -------
     list of pyarrow string array
-        ``key.n_values`` columns; null where a part is missing.
+        ``key.n_values`` columns; null where a part is missing, a partly unknown date included.
     """
     columns: list[pa.Array] = []
     for choice in range(key.n_values):
@@ -77,14 +77,12 @@ def date_part(dates: pa.Array, part: str) -> pa.Array:
 
 
 def _part(part: Part, choice: int, batch: pa.RecordBatch, schema: Schema) -> pa.Array:
-    values = [batch.column(name) for name in part.fields]
-    is_date = schema.field(part.fields[0]).kind is Kind.BIRTH_DATE
+    if part.function == "year":
+        return date_part(batch.column(part.fields[0]), "year")
+    values = [_known(batch.column(name), schema.field(name).kind) for name in part.fields]
     match part.function:
         case None:
-            # A date with an unknown part agrees with nobody exactly.
-            return pc.if_else(pc.match_substring_regex(values[0], "00$"), None, values[0]) if is_date else values[0]
-        case "year":
-            return date_part(values[0], "year")
+            return values[0]
         case "first3" | "area":
             return pc.utf8_slice_codeunits(values[0], 0, 3)
         case "last3":
@@ -94,18 +92,20 @@ def _part(part: Part, choice: int, batch: pa.RecordBatch, schema: Schema) -> pa.
         case "soundex":
             return _by_distinct(values[0], soundex)
         case "sorted":
-            smaller, larger = pc.min_element_wise(*values, skip_nulls=False), pc.max_element_wise(*values, skip_nulls=False)
+            smaller = pc.min_element_wise(*values, skip_nulls=False)
+            larger = pc.max_element_wise(*values, skip_nulls=False)
             return pc.binary_join_element_wise(smaller, larger, _SEPARATOR)
         case "either":
             return values[choice]
     raise AssertionError(part.function)
 
 
+def _known(values: pa.Array, kind: Kind) -> pa.Array:
+    """A date with an unknown day or month agrees with nobody exactly."""
+    return pc.if_else(pc.ends_with(values, "00"), None, values) if kind is Kind.BIRTH_DATE else values
+
+
 def _by_distinct(values: pa.Array, function: Callable[[str], str]) -> pa.Array:
     encoded = values.dictionary_encode()
-    return pa.array([function(value) for value in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
-
-
-def as_words(tokens: pa.Array) -> npt.NDArray[np.uint64]:
-    """Tokens as numpy words, 0 where missing."""
-    return np.asarray(pc.fill_null(tokens, 0), dtype=np.uint64)
+    distinct = pa.array([function(value) for value in encoded.dictionary.to_pylist()], pa.string())
+    return distinct.take(encoded.indices)

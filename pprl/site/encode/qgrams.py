@@ -1,8 +1,8 @@
 """Values to tokens: padded bigrams, characters with their place, or the whole value.
 
-Works on the distinct values of a column at once, on code points, without a Python loop over values. A token is a
-number here (two code points, or a place and a code point, in 64 bits); its bytes, which are what is hashed, are
-made once for each distinct token.
+Works on the distinct values of a column at once, on code points, without a Python loop over values. A token
+is a number here (two code points, or a place and a code point, in 64 bits); its text, which is what is
+hashed, is made once for each distinct token.
 """
 
 from __future__ import annotations
@@ -46,12 +46,20 @@ def token_sets(values: Sequence[str], how: Tokens) -> TokenSets:
     values : sequence of str
         Normalised and not empty.
     how : Tokens
+        For positions, a blank holds its place but gives no token.
 
     Returns
     -------
     TokenSets
+
+    Raises
+    ------
+    ValueError
+        Where a value would have no token.
     """
     n = len(values)
+    if any(not value or value.isspace() for value in values):
+        raise ValueError("an empty value has no tokens; a missing value is null")
     if how is Tokens.WHOLE or n == 0:
         return TokenSets(list(values), np.arange(n), np.arange(n + 1))
     padding = PAD if how is Tokens.BIGRAMS else ""
@@ -65,7 +73,9 @@ def token_sets(values: Sequence[str], how: Tokens) -> TokenSets:
         tokens = ((points[:-1] << _SHIFT) | points[1:])[inside]
         owner = owner[:-1][inside]
     else:
-        tokens = ((np.arange(len(points)) - first[owner]) << _SHIFT) | points
+        inside = points != ord(" ")
+        tokens = (((np.arange(len(points)) - first[owner]) << _SHIFT) | points)[inside]
+        owner = owner[inside]
     distinct, index = np.unique(tokens, return_inverse=True)
     pairs = np.unique(owner * len(distinct) + index)  # drops repeats, keeps values in order
     owner, index = np.divmod(pairs, len(distinct))

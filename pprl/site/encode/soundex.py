@@ -18,8 +18,8 @@ def soundex(name: str) -> str:
     Parameters
     ----------
     name : str
-        Lower case, Latin diacritics folded. Characters other than a-z are passed over; a name without any of a-z
-        is returned as it is, since Soundex says nothing of other scripts.
+        Lower case, Latin diacritics folded. Characters other than a-z are passed over; a name without any of
+        a-z is returned as it is, since Soundex says nothing of other scripts.
 
     Returns
     -------
@@ -28,8 +28,8 @@ def soundex(name: str) -> str:
 
     Notes
     -----
-    The rule of the US National Archives: letters of one code that stand side by side, or are parted only by h or
-    w, count once; parted by a vowel they count twice; the first letter's own code counts for this.
+    The rule of the US National Archives: letters of one code that stand side by side, or are parted only by h
+    or w, count once; parted by a vowel they count twice; the first letter's own code counts for this.
     """
     letters = [c for c in name if "a" <= c <= "z"]
     if not letters:
