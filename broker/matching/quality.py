@@ -1,0 +1,178 @@
+"""Quality without truth: precision and recall estimated from the posteriors, with intervals, and when not to trust.
+
+Precision is the mean posterior of the links; recall is the sum of their posteriors over the expected matches, those
+that never became candidates included. Intervals come from a bootstrap over the left dataset's records in which every
+pair's match status is drawn anew from its posterior.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from broker.matching.candidates import Pairs
+from broker.matching.evidence.model import Floats
+from broker.matching.resolve import Rows
+
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+N_RESAMPLES = 400
+_LEVEL = 0.95
+_FEW_MATCHES = 30
+_DISAGREEMENT = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Estimated quality of the links at one threshold.
+
+    Attributes
+    ----------
+    threshold : float
+    n_links : int
+    precision, recall, f1 : Interval
+    """
+
+    threshold: float
+    n_links: int
+    precision: Interval
+    recall: Interval
+    f1: Interval
+
+
+def estimate(
+    pairs: Pairs,
+    posterior: Floats,
+    links: Rows,
+    *,
+    threshold: float,
+    n_left: int,
+    n_missed: float,
+    seed: int,
+) -> Estimate:
+    """Estimate precision and recall of links.
+
+    Parameters
+    ----------
+    pairs : Pairs
+    posterior : ndarray of float64, shape (pairs,)
+    links : ndarray of int64
+        Positions in ``pairs``.
+    threshold : float
+        For the record.
+    n_left : int
+        Rows of the left dataset.
+    n_missed : float
+        Expected matches that are not among the candidates.
+    seed : int
+
+    Returns
+    -------
+    Estimate
+    """
+    random = np.random.default_rng(seed)
+    linked = np.zeros(len(pairs), dtype=np.bool_)
+    linked[links] = True
+    # Per left record: links, expected true links, expected matches, and the variance of the last two.
+    rows, parts = pairs.left, []
+    for value in (linked, linked * posterior, posterior):
+        parts.append(np.bincount(rows, value, n_left))
+    n_links, n_true, n_matches = parts
+    spread = posterior * (1 - posterior)
+    noise_true = np.bincount(rows, linked * spread, n_left)
+    noise_rest = np.bincount(rows, ~linked * spread, n_left)
+    draws = np.empty((N_RESAMPLES, 3))
+    for draw in draws:
+        times = random.poisson(1.0, n_left)
+        true = n_true @ times + random.normal() * np.sqrt(noise_true @ times)
+        rest = (n_matches - n_true) @ times + random.normal() * np.sqrt(noise_rest @ times)
+        missed = max(n_missed + random.normal() * np.sqrt(n_missed), 0.0)
+        found = n_links @ times
+        draw[:] = _scores(min(max(true, 0.0), found), found, max(true, 0.0) + max(rest, 0.0) + missed)
+    values = _scores(float(n_true.sum()), float(n_links.sum()), float(n_matches.sum()) + n_missed)
+    low, high = np.quantile(draws, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2], axis=0)
+    precision, recall, f1 = (
+        Interval(value, min(float(a), value), max(float(b), value))
+        for value, a, b in zip(values, low, high, strict=True)
+    )
+    return Estimate(threshold, len(links), precision, recall, f1)
+
+
+def missed_by_candidates(posterior: Floats, by_filter: Floats, by_key: Floats) -> float:
+    """Expected matches that neither the filters nor the match keys made candidates (Chapman 1951).
+
+    Parameters
+    ----------
+    posterior : ndarray of float64, shape (pairs,)
+    by_filter, by_key : ndarray of bool, shape (pairs,)
+        Which of the two found each pair. They are taken as independent captures of one population; clean records
+        are found by both, so that the result is rather too low.
+
+    Returns
+    -------
+    float
+    """
+    one, two = float(posterior @ by_filter), float(posterior @ by_key)
+    both = float(posterior @ (by_filter * by_key))
+    if not one or not two:
+        return 0.0
+    return max((one + 1) * (two + 1) / (both + 1) - 1 - (one + two - both), 0.0)
+
+
+def doubts(
+    *,
+    n_matches: float,
+    shape: tuple[int, int],
+    converged: bool,
+    at_bound: bool,
+    has_null: bool,
+    expected_above: float,
+    excess_above: float,
+    excess_sd: float,
+) -> tuple[str, ...]:
+    """Reasons not to trust an estimate, as sentences; none is good.
+
+    Parameters
+    ----------
+    n_matches : float
+        Expected matches.
+    shape : (int, int)
+    converged, at_bound, has_null : bool
+        Of the fit; whether there was a duplicate-free dataset to learn non-matches from.
+    expected_above, excess_above, excess_sd : float
+        Matches among heavy pairs by the posterior, and by counting pairs between datasets in excess of those
+        within, with the standard deviation of that count.
+    """
+    found = []
+    if n_matches < _FEW_MATCHES:
+        found.append(
+            f"only about {n_matches:.0f} matches are expected: weights rest on their defaults, and the estimates are rough"
+        )
+    if not converged:
+        found.append("the weights had not settled when the rounds ran out")
+    if at_bound and n_matches < 0.9 * min(shape):
+        found.append("the number of matches ended at its bound")
+    if not has_null:
+        found.append("no dataset is duplicate-free, so non-matches could not be observed, only guessed")
+    elif abs(expected_above - excess_above) > _DISAGREEMENT * expected_above + 3 * excess_sd:
+        found.append(
+            f"two ways of counting matches disagree: {expected_above:.0f} by weight, {excess_above:.0f} by excess over"
+            " pairs that cannot match; is a dataset not duplicate-free, or do the sites write a field differently?"
+        )
+    return tuple(found)
+
+
+def _scores(true: float, found: float, matches: float) -> tuple[float, float, float]:
+    precision = true / found if found else 1.0
+    recall = min(true / matches, 1.0) if matches else 1.0
+    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return precision, recall, f1
