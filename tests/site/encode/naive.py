@@ -23,13 +23,13 @@ class NaiveEncoder:
     def __init__(self, schema: dict[str, Any], secret: bytes) -> None:
         self.schema, self.secret = schema, secret
         self.fields = {field["name"]: field for field in schema["fields"]}
+        canonical = json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        self.fingerprint = hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 
     # Section 2: keys.
 
     def key(self, label: str) -> bytes:
-        canonical = json.dumps(self.schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        fingerprint = hashlib.sha256(canonical.encode("utf-8")).hexdigest()
-        info = "|".join(["pprl/v1", self.schema["project"], fingerprint, self.schema["epoch"], label])
+        info = "|".join(["pprl/v1", self.schema["project"], self.fingerprint, self.schema["epoch"], label])
         return hmac.digest(self.secret, info.encode("utf-8") + b"\x01", "sha256")
 
     # Section 4: filters.

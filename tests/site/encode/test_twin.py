@@ -100,7 +100,7 @@ def values_of(kind: Kind) -> st.SearchStrategy[str | None]:
 
 
 @pytest.mark.parametrize("name", list(SCHEMAS))
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_the_encoder_equals_its_twin(name, data):
     schema = SCHEMAS[name]
