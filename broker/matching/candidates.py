@@ -125,10 +125,7 @@ def _join(
     first = np.searchsorted(right_tokens, values, side="left")
     last = np.searchsorted(right_tokens, values, side="right")
     products = counts * (last - first)
-    if itself:
-        shared = counts > 1
-    else:
-        shared = products > 0
+    shared = counts > 1 if itself else products > 0
     over = shared & (products > max_block_pairs)
     n_values, n_records = (
         int(over.sum()),

@@ -122,6 +122,7 @@ def link(
     Parameters
     ----------
     datasets : sequence of Dataset
+        Two or more, or one with duplicates.
     threshold : float
         Least posterior of a link.
     seed : int

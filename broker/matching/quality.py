@@ -13,7 +13,7 @@ import numpy as np
 
 from broker.matching.candidates import Pairs
 from broker.matching.evidence.model import Floats
-from broker.matching.resolve import Rows
+from broker.matching.resolve import Flags, Rows
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 N_RESAMPLES = 400
@@ -64,7 +64,9 @@ def estimate(
     Parameters
     ----------
     pairs : Pairs
+        The candidates.
     posterior : ndarray of float64, shape (pairs,)
+        Of each.
     links : ndarray of int64
         Positions in ``pairs``.
     threshold : float
@@ -74,6 +76,7 @@ def estimate(
     n_missed : float
         Expected matches that are not among the candidates.
     seed : int
+        Of the bootstrap.
 
     Returns
     -------
@@ -82,23 +85,21 @@ def estimate(
     random = np.random.default_rng(seed)
     linked = np.zeros(len(pairs), dtype=np.bool_)
     linked[links] = True
-    # Per left record: links, expected true links, expected matches, and the variance of the last two.
-    rows, parts = pairs.left, []
-    for value in (linked, linked * posterior, posterior):
-        parts.append(np.bincount(rows, value, n_left))
-    n_links, n_true, n_matches = parts
+    # Per left record: links, expected true links, other expected matches, and the variances of the last two.
     spread = posterior * (1 - posterior)
-    noise_true = np.bincount(rows, linked * spread, n_left)
-    noise_rest = np.bincount(rows, ~linked * spread, n_left)
+    columns = (linked, linked * posterior, ~linked * posterior, linked * spread, ~linked * spread)
+    by_row = np.column_stack([np.bincount(pairs.left, column, n_left) for column in columns])
     draws = np.empty((N_RESAMPLES, 3))
     for draw in draws:
-        times = random.poisson(1.0, n_left)
-        true = n_true @ times + random.normal() * np.sqrt(noise_true @ times)
-        rest = (n_matches - n_true) @ times + random.normal() * np.sqrt(noise_rest @ times)
-        missed = max(n_missed + random.normal() * np.sqrt(n_missed), 0.0)
-        found = n_links @ times
-        draw[:] = _scores(min(max(true, 0.0), found), found, max(true, 0.0) + max(rest, 0.0) + missed)
-    values = _scores(float(n_true.sum()), float(n_links.sum()), float(n_matches.sum()) + n_missed)
+        found, true, rest, noise_true, noise_rest = (
+            random.poisson(1.0, n_left).astype(np.float64) @ by_row
+        ).tolist()
+        true = min(max(true + random.normal() * noise_true**0.5, 0.0), found)
+        rest = max(rest + random.normal() * noise_rest**0.5, 0.0)
+        missed = max(n_missed + random.normal() * n_missed**0.5, 0.0)
+        draw[:] = _scores(true, found, true + rest + missed)
+    found, true, rest, _, _ = by_row.sum(axis=0).tolist()
+    values = _scores(true, found, true + rest + n_missed)
     low, high = np.quantile(draws, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2], axis=0)
     precision, recall, f1 = (
         Interval(value, min(float(a), value), max(float(b), value))
@@ -107,12 +108,13 @@ def estimate(
     return Estimate(threshold, len(links), precision, recall, f1)
 
 
-def missed_by_candidates(posterior: Floats, by_filter: Floats, by_key: Floats) -> float:
+def missed_by_candidates(posterior: Floats, by_filter: Flags, by_key: Flags) -> float:
     """Expected matches that neither the filters nor the match keys made candidates (Chapman 1951).
 
     Parameters
     ----------
     posterior : ndarray of float64, shape (pairs,)
+        Of each candidate.
     by_filter, by_key : ndarray of bool, shape (pairs,)
         Which of the two found each pair. They are taken as independent captures of one population; clean records
         are found by both, so that the result is rather too low.
@@ -122,7 +124,7 @@ def missed_by_candidates(posterior: Floats, by_filter: Floats, by_key: Floats) -
     float
     """
     one, two = float(posterior @ by_filter), float(posterior @ by_key)
-    both = float(posterior @ (by_filter * by_key))
+    both = float(posterior @ (by_filter & by_key))
     if not one or not two:
         return 0.0
     return max((one + 1) * (two + 1) / (both + 1) - 1 - (one + two - both), 0.0)
@@ -146,6 +148,7 @@ def doubts(
     n_matches : float
         Expected matches.
     shape : (int, int)
+        Rows of the two datasets.
     converged, at_bound, has_null : bool
         Of the fit; whether there was a duplicate-free dataset to learn non-matches from.
     expected_above, excess_above, excess_sd : float

@@ -23,6 +23,7 @@ def choose(
     Parameters
     ----------
     pairs : Pairs
+        The candidates.
     posterior, log_ratio : ndarray of float64, shape (pairs,)
         Ties of the posterior go to the larger match weight, then to the earlier pair.
     threshold : float
@@ -76,6 +77,7 @@ def gather_entities(links: Links, sizes: Sequence[int], duplicate_free: Sequence
     Parameters
     ----------
     links : Links
+        Over all datasets.
     sizes : sequence of int
         Records of each dataset.
     duplicate_free : sequence of bool

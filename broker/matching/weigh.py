@@ -23,7 +23,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from broker.matching.candidates import Pairs
 from broker.matching.evidence.model import Feature, Features, Floats
@@ -91,6 +90,7 @@ def compete(
     log_ratio : ndarray of float64, shape (pairs,)
         Match weights in nats.
     pairs : Pairs
+        The same candidates.
     shape : (int, int)
         Rows of the left and the right dataset.
     n_matches : float
@@ -171,9 +171,7 @@ def fit(
     converged, rounds = False, 0
     for rounds in range(1, MAX_ROUNDS + 1):
         n_matches = float(np.clip(posterior.sum(), _MIN_MATCHES, most))
-        # Small products: on a busy machine the threads of BLAS would wait for each other most of the time.
-        with threadpool_limits(1, "blas"):
-            beta = regression.improve(beta, prior, posterior, steps=8 if rounds == 1 else 2)
+        beta = regression.improve(beta, prior, posterior, steps=8 if rounds == 1 else 2)
         log_ratio = _linear(cross, beta) - np.log(n_matches / n_possible)
         total = float(posterior.sum())
         posterior = compete(log_ratio, pairs, shape, n_matches, exclusive=exclusive)
@@ -261,7 +259,7 @@ def _with_ones(rows: Features) -> Floats:
 
 
 def _logistic(x: Floats) -> Floats:
-    return 1 / (1 + np.exp(-np.clip(x, -60, 60)))
+    return np.asarray(1 / (1 + np.exp(-np.clip(x, -60, 60))))
 
 
 def _weighted_square(rows: Floats, weights: Floats) -> Floats:

@@ -165,11 +165,8 @@ class FieldEvidence:
         condition = self._condition(field)
         if condition is not None:
             n = len(lv.M_PRIOR)
-            labels = ("missing",) + tuple(
-                f"{label}, {condition.name} {state}"
-                for state in ("not equal", "equal")
-                for label in (*lv.LABELS[1:5], "equal")
-            )
+            states = [f"{condition.name} {state}" for state in ("not equal", "equal")]
+            labels = ("missing", *(f"{label}, {s}" for s in states for label in (*lv.LABELS[1:5], "equal")))
             return _Column(
                 field.name,
                 labels,

@@ -29,8 +29,13 @@ MISSING, DISAGREE, EQUAL = 0, 1, 5
 DICE_CUTS = (0.5, 0.65, 0.8)
 RARITY_BINS = tuple(range(4, 12))
 """Bins of ``floor(-log2 frequency)`` of an equal value: commoner than 1 in 32, ..., rarer than 1 in 2,048."""
-LABELS = ("missing", "disagree", "some", "similar", "close") + tuple(
-    f"equal, 1 in {2**bits}" for bits in RARITY_BINS
+LABELS = (
+    "missing",
+    "disagree",
+    "some",
+    "similar",
+    "close",
+    *(f"equal, 1 in {2**bits}" for bits in RARITY_BINS),
 )
 M_PRIOR = (0.12, 0.02, 0.03, 0.08, 0.75)
 """Default m of levels 1 to 4, and of equal."""
@@ -53,13 +58,13 @@ class Rarity:
 
     Attributes
     ----------
-    bins : dict of str to ndarray of int8, shape (n,)
+    bins : dict of str to ndarray of int64, shape (n,)
         By dataset name: 0 for the commonest bin to 7 for the rarest.
     m_share, u : ndarray of float64, shape (8,)
         Share of records in each bin, and the chance that two random records share a value of the bin.
     """
 
-    bins: dict[str, npt.NDArray[np.int8]]
+    bins: dict[str, npt.NDArray[np.int64]]
     m_share: Floats
     u: Floats
 
@@ -71,13 +76,13 @@ class Rarity:
         _, code, count = np.unique(_as_keys(rows), return_inverse=True, return_counts=True)
         n = max(int(present.sum()), 1)
         frequency = np.minimum(count / n, 1.0)
-        bits = np.clip(np.floor(-np.log2(frequency)), RARITY_BINS[0], RARITY_BINS[-1]).astype(np.int8)
+        bits = np.clip(np.floor(-np.log2(frequency)), RARITY_BINS[0], RARITY_BINS[-1]).astype(np.int64)
         place = (bits - RARITY_BINS[0])[code]
         real = np.zeros(len(count), dtype=np.bool_)
         real[code[present]] = True
         n_bins = len(RARITY_BINS)
-        m_share = np.bincount(place[present], minlength=n_bins) / n
-        u = np.bincount((bits - RARITY_BINS[0])[real], frequency[real] ** 2, minlength=n_bins)
+        m_share: Floats = np.bincount(place[present], minlength=n_bins) / n
+        u: Floats = np.bincount((bits - RARITY_BINS[0])[real], frequency[real] ** 2, minlength=n_bins)
         ends = np.cumsum([0] + [len(dataset) for dataset in datasets])
         bins = {d.name: place[start:end] for d, start, end in zip(datasets, ends[:-1], ends[1:], strict=True)}
         return cls(bins, m_share, u)
@@ -85,8 +90,7 @@ class Rarity:
 
 def has_filter(dataset: Dataset, field: str) -> npt.NDArray[np.bool_]:
     """Records with a filter for the field: a value that is more than an initial."""
-    present: npt.NDArray[np.bool_] = dataset.filters[field].any(axis=1)
-    return present
+    return np.asarray(dataset.filters[field].any(axis=1), dtype=np.bool_)
 
 
 def bits_apart(
