@@ -14,7 +14,7 @@ from pprl.site.normalise.outcome import Absent
 DateOrder = Literal["ymd", "dmy", "mdy"]
 """How a site writes dates in figures whose year does not come first."""
 
-MAX_AGE_YEARS = 120
+EARLIEST_YEAR = 1870
 
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[ap]\.?m\.?)?\s*(?:z|utc|gmt|[+-]\d{2}:?\d{2})?"
 _TIME = rf"(?:(?:t|\s+|:){_CLOCK})?"
@@ -47,13 +47,14 @@ def birth_date(text: str, *, date_order: DateOrder, today: datetime.date) -> str
     date_order : {"ymd", "dmy", "mdy"}
         How figures with the year last are read; under ``"ymd"`` they are invalid.
     today : datetime.date
-        Later dates, and those more than 120 years ago, are invalid.
+        Later dates are invalid, and so are those before 1870.
 
     Returns
     -------
     str or Absent
         Eight digits. A month that cannot be becomes ``0000`` with its day, a day that cannot be ``00``: what
-        is left is still evidence. Where the year comes last such a month makes the whole invalid, for the
+        is left is still evidence. Where the year comes last, a month above 12 beside a day that could be one
+        makes the whole invalid, for the
         order may be wrong.
     """
     found = plain(text)
@@ -89,7 +90,10 @@ def _parts(text: str, date_order: DateOrder) -> tuple[int, int, int] | None:
         if date_order == "ymd":
             return None
         day, month = (match[1], match[2]) if date_order == "dmy" else (match[2], match[1])
-        return (int(match[3]), int(month), int(day)) if int(month) <= 12 else None
+        if int(month) <= 12:
+            return int(match[3]), int(month), int(day)
+        # A month above 12 beside a possible one is the other order, not a slip: nothing of it can be trusted.
+        return (int(match[3]), 0, 0) if int(day) > 12 else None
     for pattern, at in (
         (_DAY_MONTH_YEAR, (3, 2, 1)),
         (_MONTH_DAY_YEAR, (3, 1, 2)),
@@ -108,11 +112,7 @@ def _settle(year: int, month: int, day: int, *, today: datetime.date) -> str | A
         day = 0
     if year in placeholders.YEARS or (year, month, day) in placeholders.DATES:
         return Absent.PLACEHOLDER
-    if (year, month or 1, day or 1) > (
-        today.year,
-        today.month,
-        today.day,
-    ) or year < today.year - MAX_AGE_YEARS:
+    if year < EARLIEST_YEAR or (year, month or 1, day or 1) > (today.year, today.month, today.day):
         return Absent.INVALID
     return f"{year:04d}{month:02d}{day:02d}"
 
