@@ -7,8 +7,9 @@ value::
 
     K(label) = HKDF-Expand-SHA256(secret, info = "pprl/v1|project|schema fingerprint|epoch|label")
 
-Labels in use: ``tok/<key group>`` (q-gram tokens of a field or group), ``eld/<filter>`` (diffusion of a
-filter), ``mk/<match key>`` (exact match keys), ``kcv`` (the key-check value).
+Labels in use: ``tok/<key group>`` (q-gram tokens of a field or group), ``eld/record`` or ``eld/<key group>``
+(diffusion), ``xt/<field>/<part>`` (exact tokens), ``mk/<match key>`` (exact match keys), ``kcv`` (the key-check
+value).
 
 The key file is text. ``check`` covers the other lines, so that a damaged or hand-edited file is noticed, and
 two people can compare their copies over the phone::
