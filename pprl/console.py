@@ -18,6 +18,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -124,6 +125,30 @@ def progress(label: str, total: int | None, *, unit: str = "") -> Iterator[Advan
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(label, total=total)
         yield lambda n: bar.advance(task, n)
+
+
+@contextmanager
+def stages(label: str) -> Iterator[Callable[[str], None]]:
+    """Show on stderr which stage is being done while the block runs; silent where stderr is no terminal.
+
+    Yields
+    ------
+    callable
+        ``say(stage)``: this stage begins.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    ) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda stage: bar.update(task, description=f"{label}: {stage}")
 
 
 def _complain(message: str, *, code: int) -> None:

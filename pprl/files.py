@@ -68,6 +68,20 @@ def new_file(path: str | Path, *, mode: int = 0o644, overwrite: bool = True) -> 
         temporary.unlink(missing_ok=True)
 
 
+def check_output_folder(path: str | Path) -> None:
+    """Refuse a folder that `new_folder` would refuse, before long work is done for it.
+
+    Raises
+    ------
+    PprlError
+        Where ``path`` is a file, or a folder holding something that was not written by `new_folder`
+        (it has files but no marker).
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and (not any(path.iterdir()) or (path / _MARKER).exists())):
+        raise PprlError(f"{path}: exists and is not an output folder of this program; choose another --out")
+
+
 @contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
     """Fill a folder that appears under its name only when the block ends well; an older one is replaced then.
@@ -75,12 +89,10 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     PprlError
-        Where ``path`` is a file, or a folder holding something that was not written by a run like this one
-        (it has files but no ``.pprl-output`` marker).
+        As `check_output_folder`, and where it cannot be written.
     """
     path = Path(path)
-    if path.exists() and not (path.is_dir() and (not any(path.iterdir()) or (path / _MARKER).exists())):
-        raise PprlError(f"{path}: exists and is not an output folder of this program; choose another --out")
+    check_output_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     retired = temporary.with_suffix(".old")

@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from broker.matching import quality, resolve, weigh
 from broker.matching.candidates import CappedKey, Pairs
@@ -136,10 +137,12 @@ def link(
     """
     numbers = list(combinations(range(len(datasets)), 2))
     numbers += [(d, d) for d, dataset in enumerate(datasets) if not dataset.duplicate_free]
-    comparisons = tuple(
-        _compare(datasets, left, right, threshold=threshold, seed=seed, stage=stage)
-        for left, right in numbers
-    )
+    # Many small products: on a busy machine the threads of BLAS would wait for each other most of the time.
+    with threadpool_limits(1, "blas"):
+        comparisons = tuple(
+            _compare(datasets, left, right, threshold=threshold, seed=seed, stage=stage)
+            for left, right in numbers
+        )
     stage("entities")
     starts = np.concatenate([[0], np.cumsum([len(dataset) for dataset in datasets])])
     links = Links(

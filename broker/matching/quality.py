@@ -158,7 +158,7 @@ def doubts(
     found = []
     if n_matches < _FEW_MATCHES:
         found.append(
-            f"only about {n_matches:.0f} matches are expected: weights rest on their defaults, and the estimates are rough"
+            f"only about {n_matches:.0f} matches are expected: the weights rest on defaults, the estimates are rough"
         )
     if not converged:
         found.append("the weights had not settled when the rounds ran out")

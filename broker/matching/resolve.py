@@ -94,7 +94,7 @@ def gather_entities(links: Links, sizes: Sequence[int], duplicate_free: Sequence
     dataset = np.repeat(np.arange(len(sizes)), sizes)
     parent = list(range(n_records))
     holds = [
-        1 << int(d) if duplicate_free[d] else 0 for d in dataset
+        1 << int(d) if duplicate_free[d] else 0 for d in dataset.tolist()
     ]  # duplicate-free datasets in the entity
 
     def root(record: int) -> int:

@@ -251,7 +251,7 @@ def _near_and_sampled(
 
 
 def _linear(rows: Features, beta: Floats) -> Floats:
-    return (rows @ beta[1:].astype(np.float32)).astype(np.float64) + beta[0]
+    return np.asarray(rows @ beta[1:].astype(np.float32) + np.float32(beta[0]), dtype=np.float64)
 
 
 def _with_ones(rows: Features) -> Floats:

@@ -81,6 +81,16 @@ class VerifyKey:
         except KeyFileError as error:
             raise KeyFileError(f"{path}: {error}") from None
 
+    @classmethod
+    def find(cls, text: str) -> VerifyKey:
+        """What a person gives on a command line: ``pprlsite1...`` itself, or a file that holds it.
+
+        Raises
+        ------
+        KeyFileError
+        """
+        return cls.parse(text) if text.startswith("pprlsite1") and not Path(text).exists() else cls.load(text)
+
     def save(self, path: str | Path) -> None:
         """Write a ``.pub`` file; an existing one is never replaced.
 

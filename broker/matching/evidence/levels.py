@@ -82,10 +82,10 @@ class Rarity:
         real[code[present]] = True
         n_bins = len(RARITY_BINS)
         m_share: Floats = np.bincount(place[present], minlength=n_bins) / n
-        u: Floats = np.bincount((bits - RARITY_BINS[0])[real], frequency[real] ** 2, minlength=n_bins)
+        u = np.bincount((bits - RARITY_BINS[0])[real], frequency[real] ** 2, minlength=n_bins)
         ends = np.cumsum([0] + [len(dataset) for dataset in datasets])
         bins = {d.name: place[start:end] for d, start, end in zip(datasets, ends[:-1], ends[1:], strict=True)}
-        return cls(bins, m_share, u)
+        return cls(bins, m_share, np.asarray(u, dtype=np.float64))
 
 
 def has_filter(dataset: Dataset, field: str) -> npt.NDArray[np.bool_]:

@@ -1,0 +1,227 @@
+"""What a linkage run writes: links, entities, quality, report; all of them or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+
+from broker.matching.pipeline import Comparison, Linkage
+from broker.matching.quality import Estimate, Interval
+from broker.report import render_report
+from pprl import __version__
+from pprl.files import new_folder
+from pprl.guid import RandomBytes, new_guids, to_text
+from pprl.package import Manifest
+
+QUALITY_VERSION = 1
+
+
+def write_run(
+    linkage: Linkage,
+    manifests: Sequence[Manifest],
+    out: Path,
+    *,
+    seed: int,
+    intake_seconds: float,
+    now: datetime,
+    random_bytes: RandomBytes = os.urandom,
+) -> dict[str, Any]:
+    """Write a run's folder.
+
+    ::
+
+        links.csv      left_dataset,left_record,right_dataset,right_record,probability     and links.parquet
+        entities.csv   entity_guid,dataset,record_guid                                     and entities.parquet
+        quality.json   counts, threshold, estimates with intervals, doubts, weights, seconds by stage
+        report.html    the same for people; one file, nothing loaded from elsewhere
+
+    Parameters
+    ----------
+    linkage : Linkage
+        The outcome.
+    manifests : sequence of Manifest
+        Of its datasets, in order.
+    out : Path
+        Replaced as a whole where it is an earlier run's.
+    seed : int
+        For the record.
+    intake_seconds : float
+        For the record.
+    now : datetime
+        For the record.
+    random_bytes : callable
+        Source of the entity GUIDs.
+
+    Returns
+    -------
+    dict
+        The content of quality.json.
+    """
+    quality = describe(linkage, manifests, seed=seed, intake_seconds=intake_seconds, now=now)
+    with new_folder(out) as folder:
+        _write_table(links_table(linkage), folder / "links")
+        _write_table(entities_table(linkage, random_bytes=random_bytes), folder / "entities")
+        (folder / "quality.json").write_text(
+            json.dumps(quality, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        )
+        (folder / "report.html").write_text(render_report(quality), encoding="utf-8")
+    return quality
+
+
+def links_table(linkage: Linkage) -> pa.Table:
+    """The links, sorted by datasets and records."""
+    names, texts = _records(linkage)
+    links = linkage.links
+    order = np.lexsort((links.right, links.left))
+    left, right = links.left[order], links.right[order]
+    return pa.table(
+        {
+            "left_dataset": names.take(left),
+            "left_record": texts.take(left),
+            "right_dataset": names.take(right),
+            "right_record": texts.take(right),
+            "probability": np.minimum(np.round(links.probability[order], 6), 1 - 1e-6),  # never certain
+        }
+    )
+
+
+def entities_table(linkage: Linkage, *, random_bytes: RandomBytes = os.urandom) -> pa.Table:
+    """Every record with the GUID of its entity, sorted by that GUID, which is random."""
+    names, texts = _records(linkage)
+    n_entities = int(linkage.entity.max()) + 1 if len(linkage.entity) else 0
+    guids = pa.array(to_text(new_guids(n_entities, random_bytes=random_bytes)), pa.string())
+    table = pa.table(
+        {"entity_guid": guids.take(pa.array(linkage.entity)), "dataset": names, "record_guid": texts}
+    )
+    return table.sort_by(
+        [("entity_guid", "ascending"), ("dataset", "ascending"), ("record_guid", "ascending")]
+    )
+
+
+def _records(linkage: Linkage) -> tuple[pa.Array, pa.Array]:
+    """Dataset name and GUID of every record, in record-number order."""
+    names = pa.array(
+        np.repeat([d.name for d in linkage.datasets], [len(d) for d in linkage.datasets]).tolist()
+    )
+    return names, pa.array([text for d in linkage.datasets for text in to_text(d.guids)], pa.string())
+
+
+def _write_table(table: pa.Table, path: Path) -> None:
+    pq.write_table(table, path.with_suffix(".parquet"))
+    with path.with_suffix(".csv").open("wb") as file:
+        file.write((",".join(table.column_names) + "\n").encode())
+        pc.write_csv(table, file, pc.WriteOptions(include_header=False, quoting_style="none"))
+
+
+def describe(
+    linkage: Linkage, manifests: Sequence[Manifest], *, seed: int, intake_seconds: float, now: datetime
+) -> dict[str, Any]:
+    """All that is known of a run, without a token: the content of quality.json."""
+    schema = linkage.datasets[0].schema
+    sizes = np.bincount(linkage.entity)
+    linked = np.zeros(len(linkage.entity), dtype=np.bool_)
+    linked[linkage.links.left] = linked[linkage.links.right] = True
+    starts = np.concatenate([[0], np.cumsum([len(d) for d in linkage.datasets])])
+    datasets = [
+        {
+            "dataset": manifest.dataset,
+            "site": manifest.site,
+            "records": manifest.n_records,
+            "linked_records": int(linked[start:end].sum()),
+            "duplicate_free": manifest.duplicate_free,
+            "present": dict(manifest.field_counts),
+            "sequence": manifest.sequence,
+            "created": f"{manifest.created:%Y-%m-%dT%H:%M:%SZ}",
+            "signer": manifest.signer,
+            "payload_sha256": manifest.payload_sha256,
+        }
+        for manifest, start, end in zip(manifests, starts[:-1], starts[1:], strict=True)
+    ]
+    comparisons = [_describe_comparison(c, linkage) for c in linkage.comparisons]
+    stages: dict[str, float] = {"intake": intake_seconds}
+    for comparison in linkage.comparisons:
+        for stage, seconds in comparison.seconds.items():
+            stages[stage] = stages.get(stage, 0.0) + seconds
+    return {
+        "version": QUALITY_VERSION,
+        "program": f"pprl-broker {__version__}",
+        "created": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "project": schema.project,
+        "epoch": schema.epoch,
+        "profile": schema.profile.value,
+        "schema_sha256": schema.fingerprint,
+        "seed": seed,
+        "threshold": linkage.threshold,
+        "counts": {
+            "records": len(linkage.entity),
+            "links": len(linkage.links),
+            "links_dropped": linkage.n_dropped,
+            "entities": len(sizes),
+            "entities_by_size": {str(size): int(n) for size, n in enumerate(np.bincount(sizes)) if n},
+        },
+        "datasets": datasets,
+        "comparisons": comparisons,
+        "seconds": {stage: round(seconds, 3) for stage, seconds in stages.items()},
+    }
+
+
+def _describe_comparison(comparison: Comparison, linkage: Linkage) -> dict[str, Any]:
+    fit, histogram = comparison.fit, comparison.histogram
+    return {
+        "left": linkage.datasets[comparison.left].name,
+        "right": linkage.datasets[comparison.right].name,
+        "pairs": comparison.n_possible,
+        "candidates": comparison.n_candidates,
+        "candidates_by_filter": comparison.by_filter,
+        "candidates_by_key": comparison.by_key,
+        "keys_capped": [
+            {"key": capped.key, "values": capped.n_values, "records": capped.n_records}
+            for capped in comparison.capped
+        ],
+        "expected_matches": round(fit.n_matches + comparison.n_missed, 2),
+        "expected_matches_not_compared": round(comparison.n_missed, 2),
+        "links": len(comparison.links),
+        "estimate": _describe_estimate(comparison.estimates[0]),
+        "by_threshold": [_describe_estimate(estimate) for estimate in comparison.estimates[1:]],
+        "doubts": list(comparison.doubts),
+        "rounds": fit.rounds,
+        "converged": fit.converged,
+        "intercept": round(fit.intercept, 4),
+        "weights": [
+            {"part": feature.part, "says": feature.label, "weight": round(float(weight), 4)}
+            for feature, weight in zip(comparison.features, fit.weights, strict=True)
+        ],
+        "histogram": {
+            "edges": [round(float(edge), 4) for edge in histogram.edges],
+            "between": [int(count) for count in histogram.between],
+            "null": [round(float(count), 2) for count in histogram.null],
+            "threshold": round(histogram.threshold, 4),
+        },
+        "seconds": {stage: round(seconds, 3) for stage, seconds in comparison.seconds.items()},
+    }
+
+
+def _describe_estimate(estimate: Estimate) -> dict[str, Any]:
+    def numbers(interval: Interval) -> dict[str, float]:
+        return {
+            "value": round(interval.value, 5),
+            "low": round(interval.low, 5),
+            "high": round(interval.high, 5),
+        }
+
+    return {
+        "threshold": estimate.threshold,
+        "links": estimate.n_links,
+        "precision": numbers(estimate.precision),
+        "recall": numbers(estimate.recall),
+        "f1": numbers(estimate.f1),
+    }

@@ -1,0 +1,89 @@
+"""The report of a linkage run: one HTML file that loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+_WIDTH, _HEIGHT = 860.0, 260.0
+_LEFT, _BOTTOM, _TOP = 54.0, 44.0, 14.0
+
+
+def render_report(quality: dict[str, Any]) -> str:
+    """Render the report.
+
+    Parameters
+    ----------
+    quality : dict
+        The content of quality.json.
+
+    Returns
+    -------
+    str
+        A whole HTML document.
+    """
+    environment = Environment(
+        loader=PackageLoader("broker"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["count"] = lambda number: f"{number:,}".replace(",", " ")
+    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    environment.filters["figure"] = lambda number: f"{number:.4f}"
+    charts = [_chart(comparison["histogram"]) for comparison in quality["comparisons"]]
+    return environment.get_template("report.html.j2").render(quality=quality, charts=charts)
+
+
+def _chart(histogram: dict[str, Any]) -> dict[str, Any]:
+    """Geometry of the histogram: counts on a logarithmic axis, weights in nats along the bottom."""
+    edges: list[float] = histogram["edges"]
+    between, null = histogram["between"], histogram["null"]
+    decades = max(1, math.ceil(math.log10(max([10.0, *between, *null]))))
+    low, high = edges[0], edges[-1]
+
+    def x(weight: float) -> float:
+        return round(_LEFT + (weight - low) / (high - low) * (_WIDTH - _LEFT), 1)
+
+    def y(count: float) -> float:
+        # One pair stands a little above the base line, so that it can be seen.
+        share: float = (math.log10(count) + 0.25) / (decades + 0.25) if count >= 0.6 else 0.0
+        return round(_HEIGHT - _BOTTOM - share * (_HEIGHT - _BOTTOM - _TOP), 1)
+
+    base = y(0)
+    bars = [
+        {
+            "x": x(left),
+            "width": round(max(x(right) - x(left) - 1, 1), 1),
+            "between_y": y(b),
+            "between_height": round(base - y(b), 1),
+            "null_y": y(n),
+            "null_height": round(base - y(n), 1),
+            "title": f"weight {left:.1f} to {right:.1f}: {b:,} pairs between, {n:,.0f} that cannot match",
+        }
+        for left, right, b, n in zip(edges[:-1], edges[1:], between, null, strict=True)
+    ]
+    step = max(1, round((high - low) / 10 / 5) * 5)
+    first = math.ceil(low / step) * step
+    return {
+        "width": _WIDTH,
+        "height": _HEIGHT,
+        "left": _LEFT,
+        "base": base,
+        "bars": bars,
+        "threshold": x(min(max(histogram["threshold"], low), high)),
+        "ticks_x": [
+            {"x": x(tick), "label": f"{tick:g}"} for tick in range(first, math.floor(high) + 1, step)
+        ],
+        "ticks_y": [{"y": y(10**power), "label": _short(10**power)} for power in range(decades + 1)],
+    }
+
+
+def _short(count: int) -> str:
+    for size, letter in ((1_000_000, "M"), (1_000, "k")):
+        if count >= size:
+            return f"{count // size}{letter}"
+    return str(count)
