@@ -15,7 +15,7 @@ from pprl.schema import Kind, Schema, Tokens, parse_schema
 from pprl.site.encode import Encoder
 from pprl.site.encode import bloom as bloom_module
 from pprl.site.encode.bloom import TokenHasher
-from pprl.site.encode.diffusion import draw_taps
+from pprl.site.encode.diffusion import _Stream, draw_taps
 from pprl.site.encode.qgrams import token_sets
 from pprl.site.encode.soundex import soundex
 from pprl.site.keys import LinkageKey
@@ -162,14 +162,22 @@ def test_the_twin_s_key_stream_is_chacha20():
 
 def test_words_out_of_range_are_passed_over():
     """Below 2**31 + 1 every second word is refused; so the naive and the fast generator must skip alike."""
-    from pprl.site.encode.diffusion import _Stream
-
     n = 2**31 + 1
     fast, words = _Stream(SECRET), naive.key_stream(SECRET)
     drawn = [fast.below(n) for _ in range(2000)]
     assert drawn == [naive.below(n, words) for _ in range(2000)]
     assert fast.below(2**32) == next(words)
     assert max(drawn) < n
+
+
+@pytest.mark.parametrize(
+    ("words", "number"), [([2**32 - 1, 4], 1), ([2**32 - 2], (2**32 - 2) % 3), ([0], 0), ([2], 2)]
+)
+def test_the_first_word_out_of_range_is_the_largest_multiple(words, number):
+    """2**32 - 1 is a multiple of 3: it and all above it, which is itself alone, would favour nought."""
+    fast = _Stream(SECRET)
+    fast._words = words[::-1]
+    assert fast.below(3) == naive.below(3, iter(words)) == number
 
 
 def test_the_cache_of_masks_is_bounded_and_does_not_matter(monkeypatch):
