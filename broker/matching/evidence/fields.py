@@ -91,13 +91,17 @@ class FieldEvidence:
         self._schema = schema
         # What only one dataset has is no evidence between them; left in, it would tell the strangers within that one
         # from the pairs across.
-        comparable = [f for f in schema.fields if all(_share(d.has(f.name)) >= _MIN_SHARE for d in datasets)]
+        self._comparable = comparable = [
+            f for f in schema.fields if all(_share(d.has(f.name)) >= _MIN_SHARE for d in datasets)
+        ]
         self._initials_only = any(
             f.kind is Kind.MIDDLE_NAME
             and any(_share(lv.has_filter(d, f.name)) < _MIN_FULL * _share(d.has(f.name)) for d in datasets)
             for f in comparable
         )
-        self._names = {kind: f for kind in (*_NAMES, Kind.MIDDLE_NAME) for f in comparable if f.kind is kind}
+        self._names = {
+            kind: f for kind in (*_NAMES, Kind.MIDDLE_NAME) for f in reversed(comparable) if f.kind is kind
+        }
         self._columns = [
             self._column(field, datasets)
             for field in sorted(comparable, key=lambda f: f.kind in _CHAINED)  # after what they depend on
@@ -196,8 +200,8 @@ class FieldEvidence:
         if field.kind not in _CHAINED:
             return None
         for kind in (Kind.POSTCODE, Kind.CITY):
-            for other in self._schema.fields:
-                if other.kind is kind and other is not field:
+            for other in self._comparable:
+                if other.kind is kind and other is not field and other.n_hashes:
                     return other
             if field.kind is kind:
                 break
@@ -304,7 +308,7 @@ class FieldEvidence:
         n_bits = self._schema.filter.n_bits
         tables = np.zeros((len(self._quick), n_bits + 1), dtype=np.float32)
         for table, field in zip(tables, self._quick, strict=True):
-            equal = [f.prior for f in self._features if f.part == field.name and "equal" in f.label]
+            equal = [f.prior for f in self._features if f.part == field.name and f.label.startswith("equal")]
             typical = float(np.median(equal)) if equal else 4.0
             table[:] = -2.0
             for dice, share in zip(lv.DICE_CUTS, (0.0, 0.35, 0.7), strict=True):

@@ -89,7 +89,9 @@ class Rarity:
 
 
 def has_filter(dataset: Dataset, field: str) -> npt.NDArray[np.bool_]:
-    """Records with a filter for the field: a value that is more than an initial."""
+    """Records with a filter for the field: a value that is more than an initial; none where it is compared whole."""
+    if field not in dataset.filters:
+        return np.zeros(len(dataset), dtype=np.bool_)
     return np.asarray(dataset.filters[field].any(axis=1), dtype=np.bool_)
 
 
@@ -97,6 +99,8 @@ def bits_apart(
     left: Dataset, right: Dataset, pairs: Pairs, left_field: str, right_field: str
 ) -> npt.NDArray[np.int32]:
     """Distance of two fields' filters, shape (pairs,); far beyond any cut where one is missing."""
+    if left_field not in left.filters or right_field not in right.filters:
+        return np.full(len(pairs), np.iinfo(np.int32).max, dtype=np.int32)
     distance = similarity.of_pairs(
         left.filters[left_field], right.filters[right_field], pairs.left, pairs.right
     ).astype(np.int32)

@@ -18,7 +18,7 @@ MAX_BLOCK_PAIRS = 2_500
 _CUT_SD = 3.3  # candidates lie this many standard deviations below the distance of strangers, one half
 _NEARNESS_FLOOR = 0.1  # of 1 - 2d; at d = .45 a distance stops telling
 _KNOTS = (0.38, 0.42)  # where the weight of a distance may change its slope
-_COUNTS = ((1, 1), (2, 2), (3, 4), (5, 99))
+_COUNTS = ((1, 1), (2, 2), (3, 4), (5, None))
 _COUNT_PRIOR = (6.0, 9.0, 12.0, 14.0)
 _NEARNESS_PRIOR = 10.0
 _NO_KEY_PRIOR = -2.0
@@ -52,7 +52,7 @@ class RecordEvidence:
             ]
         )
         features = [
-            Feature("keys", f"{low} shared" if low == high else f"{low} or more shared", prior)
+            Feature("keys", f"{_count(low, high)} shared", prior)
             for (low, high), prior in zip(_COUNTS, _COUNT_PRIOR, strict=True)
         ]
         features.append(Feature("keys", "none shared", _NO_KEY_PRIOR))
@@ -96,7 +96,7 @@ class RecordEvidence:
         share_missing = np.bitwise_count(missing) / max(n_keys, 1)
         none = n_shared == 0
         columns: list[npt.NDArray[np.generic]] = [
-            (n_shared >= low) & (n_shared <= high) for low, high in _COUNTS
+            (n_shared >= low) & (high is None or n_shared <= high) for low, high in _COUNTS
         ]
         columns.append(none)
         columns += [shared >> np.uint32(key) & np.uint32(1) for key in range(n_keys)]
@@ -125,3 +125,9 @@ class RecordEvidence:
         for bit, load in enumerate(self._load):
             total += (differs >> np.uint32(bit) & np.uint32(1)) * load
         return 10 * total
+
+
+def _count(low: int, high: int | None) -> str:
+    if high is None:
+        return f"{low} or more"
+    return f"{low}" if low == high else f"{low} to {high}"
