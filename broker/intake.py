@@ -20,11 +20,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from broker.matching.dataset import Dataset
-from pprl.errors import PprlError, ReplayedError
+from pprl.errors import CorruptError, PprlError, ReplayedError
 from pprl.files import new_file
 from pprl.guid import GUID_BYTES
 from pprl.package import Identity, Manifest, Package, VerifyKey, check_same_linkage, open_package
-from pprl.schema.columns import PRESENCE, RECORD_GUID, exact_column, exact_parts, filter_column, key_columns
+from pprl.schema.columns import (
+    PRESENCE,
+    RECORD_GUID,
+    exact_column,
+    exact_parts,
+    filter_column,
+    key_columns,
+    token_columns,
+)
 
 _VERSION = 1
 
@@ -52,6 +60,11 @@ class Register:
     ----------
     path : Path
         A JSON file; missing is empty.
+
+    Raises
+    ------
+    PprlError
+        The file is something else, or of a later version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,9 +73,18 @@ class Register:
         if path.exists():
             try:
                 content = json.loads(path.read_bytes())
-                self._latest = dict(content["latest"])
                 known = content["version"] == _VERSION
-            except (OSError, ValueError, KeyError, TypeError):
+                if known:
+                    self._latest = {
+                        key: {
+                            "sequence": int(entry["sequence"]),
+                            "payload_sha256": str(entry["payload_sha256"]),
+                        }
+                        for key, entry in content["latest"].items()
+                    }
+            except OSError as error:
+                raise PprlError(f"{path}: cannot be read ({error.strerror})") from None
+            except (ValueError, LookupError, TypeError, AttributeError):
                 raise PprlError(
                     f"{path}: is not a register of deliveries; move it away to begin anew"
                 ) from None
@@ -91,7 +113,13 @@ class Register:
             )
 
     def record(self, manifests: Sequence[Manifest]) -> None:
-        """Remember deliveries as the latest of their datasets."""
+        """Remember deliveries as the latest of their datasets, in the file.
+
+        Raises
+        ------
+        PprlError
+            The file cannot be written.
+        """
         for manifest in manifests:
             self._latest[_key(manifest)] = {
                 "sequence": manifest.sequence,
@@ -141,13 +169,17 @@ def take_in(
     ------
     PackageError
         One of its kinds, naming the file; nothing is accepted then.
+    PprlError
+        The register cannot be written.
     """
-    deliveries = []
+    deliveries: list[Delivery] = []
     for path in paths:
         with open_package(path, identity, trusted=trusted, now=now, advance=advance) as package:
             register.check(str(path), package.manifest)
+            # Before the tokens are read, so that a mixture is refused at once.
+            earlier = [(str(delivery.path), delivery.manifest) for delivery in deliveries]
+            check_same_linkage([*earlier, (str(path), package.manifest)])
             deliveries.append(Delivery(path, package.manifest, _load(package)))
-    check_same_linkage([(str(delivery.path), delivery.manifest) for delivery in deliveries])
     register.record([delivery.manifest for delivery in deliveries])
     return deliveries
 
@@ -156,6 +188,9 @@ def _load(package: Package) -> Dataset:
     """Read the token table into arrays laid out beforehand, so that it is held once."""
     manifest = package.manifest
     schema, n = manifest.linkage_schema, manifest.n_records
+    row_bytes = sum(column.type.bit_width // 8 for column in token_columns(schema))
+    if n * row_bytes > manifest.payload_bytes:  # or a manifest could ask for any amount of memory
+        raise CorruptError(f"{package.path}: says it has more records than fit it; ask the site for it again")
     guids = np.empty((n, GUID_BYTES), dtype=np.uint8)
     presence = np.empty(n, dtype=np.uint32)
     n_words = schema.filter.n_bits // 64
@@ -181,6 +216,8 @@ def _load(package: Package) -> Dataset:
             for name, tokens in zip(key_columns(key), columns, strict=True):
                 tokens[rows] = _words(batch.column(name))
         row += batch.num_rows
+    if len(np.unique(guids.view(f"V{GUID_BYTES}"))) < n:
+        raise CorruptError(f"{package.path}: gives two records one GUID; ask the site for a fresh package")
     return Dataset(manifest.dataset, schema, guids, presence, filters, exact, keys, manifest.duplicate_free)
 
 

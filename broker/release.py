@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def write_run(
     intake_seconds : float
         For the record.
     now : datetime
-        For the record.
+        With time zone; for the record.
     random_bytes : callable
         Source of the entity GUIDs.
 
@@ -78,7 +78,7 @@ def write_run(
 
 
 def links_table(linkage: Linkage) -> pa.Table:
-    """The links, sorted by datasets and records."""
+    """The links, in the order of the datasets and of their rows."""
     names, texts = _records(linkage)
     links = linkage.links
     order = np.lexsort((links.right, links.left))
@@ -110,7 +110,8 @@ def entities_table(linkage: Linkage, *, random_bytes: RandomBytes = os.urandom) 
 def _records(linkage: Linkage) -> tuple[pa.Array, pa.Array]:
     """Dataset name and GUID of every record, in record-number order."""
     names = pa.array(
-        np.repeat([d.name for d in linkage.datasets], [len(d) for d in linkage.datasets]).tolist()
+        np.repeat([d.name for d in linkage.datasets], [len(d) for d in linkage.datasets]).tolist(),
+        pa.string(),
     )
     return names, pa.array([text for d in linkage.datasets for text in to_text(d.guids)], pa.string())
 
@@ -138,7 +139,7 @@ def describe(
             "records": manifest.n_records,
             "linked_records": int(linked[start:end].sum()),
             "duplicate_free": manifest.duplicate_free,
-            "present": dict(manifest.field_counts),
+            "present": {name: manifest.field_counts[name] for name in schema.field_names},
             "sequence": manifest.sequence,
             "created": f"{manifest.created:%Y-%m-%dT%H:%M:%SZ}",
             "signer": manifest.signer,
@@ -154,7 +155,7 @@ def describe(
     return {
         "version": QUALITY_VERSION,
         "program": f"pprl-broker {__version__}",
-        "created": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "created": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "project": schema.project,
         "epoch": schema.epoch,
         "profile": schema.profile.value,

@@ -9,7 +9,7 @@ from pprl.console import LazyGroup, run
 
 COMMANDS = {
     "keys": ("broker.cli.keys:keys", "Make the broker's keys."),
-    "link": ("broker.cli.link:link", "Link packages and write match tables."),
+    "link": ("broker.cli.link:link", "Link the records of several packages and write match tables."),
 }
 
 

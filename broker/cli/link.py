@@ -75,7 +75,6 @@ def link(
     from broker.intake import Register, take_in
     from broker.matching.pipeline import link as link_datasets
     from broker.release import write_run
-    from pprl.errors import PprlError
     from pprl.files import check_output_folder
     from pprl.package import Identity, VerifyKey
 
@@ -89,10 +88,6 @@ def link(
     with progress("opening packages", total, unit="bytes") as advance:
         deliveries = take_in(packages, own, trusted=trusted, register=register, now=now, advance=advance)
     datasets = [delivery.dataset for delivery in deliveries]
-    if len(datasets) == 1 and datasets[0].duplicate_free:
-        raise PprlError(
-            f"{packages[0]}: is one dataset without duplicates, so there is nothing to link; name another package"
-        )
     if trusted is None:
         for delivery in deliveries:
             note(

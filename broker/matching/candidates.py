@@ -24,7 +24,7 @@ class CappedKey:
     key : str
         The match key's name.
     n_values, n_records : int
-        How many values, and how many records of both sides hold one.
+        How many values, and how many records of both sides hold one of them.
     """
 
     key: str
@@ -93,12 +93,13 @@ def pairs_sharing_a_key(
     left, right : Dataset
         ``right`` None: within ``left``.
     max_block_pairs : int
-        A value shared by more pairs than this makes no candidates.
+        A value that left rows times right rows exceed this for makes no candidates; within one dataset its rows
+        squared, so that a value as common is treated alike.
 
     Returns
     -------
     codes : ndarray of int64
-        Not sorted; a pair stands once for each key.
+        Not sorted; a pair stands once for each value of each key that it shares.
     capped : tuple of CappedKey
     """
     other = left if right is None else right
@@ -127,10 +128,9 @@ def _join(
     products = counts * (last - first)
     shared = counts > 1 if itself else products > 0
     over = shared & (products > max_block_pairs)
-    n_values, n_records = (
-        int(over.sum()),
-        int(counts[over].sum() + (0 if itself else (last - first)[over].sum())),
-    )
+    n_records = len(np.unique(left_rows[_ranges(starts[over], counts[over])]))
+    if not itself:
+        n_records += len(np.unique(right_rows[_ranges(first[over], (last - first)[over])]))
     use = np.flatnonzero(shared & ~over)
     # Each left token of a used block meets the whole right block.
     lengths = np.repeat((last - first)[use], counts[use])
@@ -140,13 +140,15 @@ def _join(
     if itself:
         keep = rows_a < rows_b
         rows_a, rows_b = rows_a[keep], rows_b[keep]
-    return rows_a * n_right + rows_b, n_values, n_records
+    return rows_a * n_right + rows_b, int(over.sum()), n_records
 
 
 def _sorted_tokens(columns: tuple[Words, ...]) -> tuple[Words, Rows]:
+    """Tokens in ascending order with their rows; a value that a row holds twice stands once."""
     tokens = np.concatenate(columns)
     rows = np.tile(np.arange(len(columns[0]), dtype=np.int64), len(columns))
-    present = tokens != 0
+    first, *second = columns  # a key has one value or two
+    present = np.concatenate([first != 0, *((column != 0) & (column != first) for column in second)])
     tokens, rows = tokens[present], rows[present]
     order = np.argsort(tokens, kind="stable")
     return tokens[order], rows[order]

@@ -22,7 +22,7 @@ class Dataset:
     name : str
     schema : Schema
     guids : ndarray of uint8, shape (n, 16)
-        Row GUIDs, in ascending order.
+        Row GUIDs, none twice, in the order of the package.
     presence : ndarray of uint32, shape (n,)
         Bit i: the schema's field i has a value.
     filters : mapping of str to ndarray of uint64, shape (n, n_bits // 64)

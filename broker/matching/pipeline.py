@@ -12,12 +12,13 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from broker.matching import quality, resolve, weigh
-from broker.matching.candidates import CappedKey, Pairs
+from broker.matching.candidates import CappedKey, Pairs, n_possible_pairs
 from broker.matching.dataset import Dataset
 from broker.matching.evidence import Evidence, Feature, evidence_for
 from broker.matching.evidence.model import Features, Floats
 from broker.matching.quality import THRESHOLDS, Estimate, estimate
 from broker.matching.resolve import Links, gather_entities
+from pprl.errors import LinkageError
 
 DEFAULT_THRESHOLD = 0.5
 HISTOGRAM_BINS = 48
@@ -123,7 +124,7 @@ def link(
     Parameters
     ----------
     datasets : sequence of Dataset
-        Two or more, or one with duplicates.
+        Two or more with different names, or one that may hold duplicates.
     threshold : float
         Least posterior of a link.
     seed : int
@@ -134,9 +135,20 @@ def link(
     Returns
     -------
     Linkage
+        Of datasets that hold records every two are compared, and each with itself that may hold duplicates.
+
+    Raises
+    ------
+    LinkageError
+        There are no two records to compare.
     """
     numbers = list(combinations(range(len(datasets)), 2))
     numbers += [(d, d) for d, dataset in enumerate(datasets) if not dataset.duplicate_free]
+    numbers = [(left, right) for left, right in numbers if _can_match(datasets, left, right)]
+    if not numbers:
+        raise LinkageError(
+            "there is nothing to link: give two datasets that hold records, or one that may hold duplicates"
+        )
     # Many small products: on a busy machine the threads of BLAS would wait for each other most of the time.
     with threadpool_limits(1, "blas"):
         comparisons = tuple(
@@ -153,6 +165,11 @@ def link(
     entity, kept = gather_entities(links, [len(d) for d in datasets], [d.duplicate_free for d in datasets])
     links = Links(links.left[kept], links.right[kept], links.probability[kept])
     return Linkage(tuple(datasets), comparisons, links, entity, int((~kept).sum()), threshold)
+
+
+def _can_match(datasets: Sequence[Dataset], left: int, right: int) -> bool:
+    other = None if left == right else datasets[right]
+    return n_possible_pairs(datasets[left], other) > 0
 
 
 def _compare(
