@@ -9,7 +9,7 @@ non-matches are observed rather than guessed, the labels "match" and "non-match"
 
     E-step   p_ij = E_ij / (o + R_i + C_j - E_ij)      E = exp(beta . phi), R and C its sums over row and column
     M-step   beta = argmax  sum p log s(eta) + h sum (1 - p) log(1 - s(eta))
-                            + (1 - h) k sum_within log(1 - s(eta)) - ridge/2 |beta - prior|^2
+                            + (1 - h) k sum_within log(1 - s(eta)) - 1/2 sum firmness (beta - prior)^2
              eta  = log(n / N) + beta . phi,  s the logistic function
 
 ``n`` is the expected number of matches, ``N`` the number of all pairs, ``k`` = N / (pairs within), and
@@ -29,7 +29,6 @@ from broker.matching.evidence.model import Feature, Features, Floats
 
 MAX_ROUNDS = 60
 TOLERANCE = 1e-4
-RIDGE = 1.0
 CROSS_SHARE = 0.5
 """Share of the non-matches taken from the pairs between the datasets, weighted by 1 - p, in place of those within.
 
@@ -161,6 +160,7 @@ def fit(
         null_weight,
         log_ratio,
         _linear(null, prior),
+        firmness=[feature.firmness for feature in features],
         n_near=_NEAR_PER_ROW * sum(shape),
         seed=seed,
     )
@@ -205,9 +205,11 @@ class _Regression:
         cross_prior: Floats,
         null_prior: Floats,
         *,
+        firmness: list[float],
         n_near: int,
         seed: int,
     ) -> None:
+        self._firmness = np.array([1e-6, *firmness])  # the intercept is free
         random = np.random.default_rng(seed)
         self._rows, cross_weight = _near_and_sampled(cross_prior, n_near, random)
         null_rows, far_weight = _near_and_sampled(null_prior, n_near, random)
@@ -219,8 +221,6 @@ class _Regression:
 
     def improve(self, beta: Floats, prior: Floats, posterior: Floats, *, steps: int) -> Floats:
         """A few Newton steps from ``beta``, with the soft labels ``posterior`` of all cross pairs."""
-        ridge = np.full(len(beta), RIDGE)
-        ridge[0] = 1e-6  # the intercept is free
         match = self._cross_weight * posterior[self._rows]
         rest = self._cross_share * (self._cross_weight - match)
         for _ in range(steps):
@@ -228,10 +228,10 @@ class _Regression:
             slope = self._cross.T @ (match * (1 - hit) - rest * hit) - self._null.T @ (
                 self._null_weight * alarm
             )
-            slope -= ridge * (beta - prior)
+            slope -= self._firmness * (beta - prior)
             bend = _weighted_square(self._cross, (match + rest) * hit * (1 - hit))
             bend += _weighted_square(self._null, self._null_weight * alarm * (1 - alarm))
-            step = np.linalg.solve(bend + np.diag(ridge), slope)
+            step = np.linalg.solve(bend + np.diag(self._firmness), slope)
             beta = beta + step * min(1.0, _MAX_STEP / max(float(np.abs(step).max()), 1e-12))
         return beta
 

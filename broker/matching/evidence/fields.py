@@ -31,6 +31,7 @@ MAX_ALL_PAIRS = 4_000_000_000
 
 _MIN_SHARE = 0.02  # of records with a value, in both datasets, for a field to be compared
 _MIN_FULL = 0.2  # of middle names that are more than an initial, in both datasets, to be compared in full
+_FIRMNESS = 3.0  # the default m are known from many linkages, and u is counted
 _KEPT_PER_RECORD = 20
 _SAMPLE = 1_000_000
 _SWAPPED, _MOVED = lv.EQUAL + len(lv.RARITY_BINS), lv.EQUAL + len(lv.RARITY_BINS) + 1
@@ -114,7 +115,7 @@ class FieldEvidence:
             counts = np.bincount(np.concatenate(levels), minlength=len(column.labels)) if levels else None
             weights = _prior_weights(column, counts)
             features += [
-                Feature(column.part, label, float(weight))
+                Feature(column.part, label, float(weight), _FIRMNESS)
                 for label, weight in zip(column.labels[1:], weights[1:], strict=True)
             ]
         self._features = tuple(features)

@@ -69,11 +69,14 @@ class Feature:
         What the feature says of it.
     prior : float
         Its weight in nats without data.
+    firmness : float
+        Precision of the prior, in 1/nats^2: how far the data must speak before they move the weight.
     """
 
     part: str
     label: str
     prior: float
+    firmness: float = 1.0
 
 
 class Evidence(Protocol):
