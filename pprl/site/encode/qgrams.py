@@ -77,7 +77,8 @@ def token_sets(values: Sequence[str], how: Tokens) -> TokenSets:
         tokens = (((np.arange(len(points)) - first[owner]) << _SHIFT) | points)[inside]
         owner = owner[inside]
     distinct, index = np.unique(tokens, return_inverse=True)
-    pairs = np.unique(owner * len(distinct) + index)  # drops repeats, keeps values in order
+    pairs = np.sort(owner * len(distinct) + index)  # not np.unique: its hash table is many times slower here
+    pairs = pairs[np.concatenate(([True], pairs[1:] != pairs[:-1]))]  # drops repeats, keeps values in order
     owner, index = np.divmod(pairs, len(distinct))
     starts = np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=n))))
     high, low = distinct >> _SHIFT, distinct & ((1 << _SHIFT) - 1)
