@@ -5,6 +5,8 @@ Each distinct token is hashed once into a packed mask; a value's filter is the O
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives import hashes
@@ -78,14 +80,12 @@ class TokenHasher:
         if not n_values:
             return np.zeros((0, self._n_bits // 64), dtype=np.uint64)
         rows = self._rows_of(tokens.texts)
-        out = np.empty((n_values, self._n_bits // 64), dtype=np.uint64)
-        step = 1 << 14  # values at a time: bounds the gathered masks to some tens of megabytes
-        for first in range(0, n_values, step):
-            last = min(first + step, n_values)
-            begin, end = tokens.starts[first], tokens.starts[last]
-            gathered = self._masks[rows[tokens.index[begin:end]]]
-            np.bitwise_or.reduceat(gathered, tokens.starts[first:last] - begin, axis=0, out=out[first:last])
-        return out
+        from pprl.site.encode._kernels import or_rows
+
+        out: Any = np.empty((n_values, self._n_bits // 64), dtype=np.uint64)
+        or_rows(rows[tokens.index], tokens.starts, self._masks, out)
+        filters: Words = out
+        return filters
 
     def _rows_of(self, texts: list[str]) -> npt.NDArray[np.int64]:
         if len(self._masks) > _MASKS_KEPT:

@@ -35,10 +35,9 @@ def exact_tokens(values: pa.Array, key: bytes) -> pa.Array:
     pyarrow uint64 array, length n
     """
     encoded = values.dictionary_encode()
-    distinct = encoded.dictionary.to_pylist()
+    distinct = encoded.dictionary.cast(pa.binary()).to_pylist()  # Arrow holds UTF-8 already
     raw = b"".join(
-        hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES, key=key).digest()
-        for value in distinct
+        [hashlib.blake2b(value, digest_size=_DIGEST_BYTES, key=key).digest() for value in distinct]
     )
     tokens = np.frombuffer(raw, dtype="<u8").astype(np.uint64)
     tokens[tokens == 0] = 1
