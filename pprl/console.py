@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
@@ -103,7 +104,7 @@ def progress(label: str, total: int | None, *, unit: str = "") -> Iterator[Advan
     total : int or None
         Units in all; None shows a pulse.
     unit : str
-        Name of the unit, shown behind the count.
+        Name of the unit, shown behind the count; ``"bytes"`` are shown as MB and the like.
 
     Yields
     ------
@@ -117,8 +118,7 @@ def progress(label: str, total: int | None, *, unit: str = "") -> Iterator[Advan
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
+        *((DownloadColumn(),) if unit == "bytes" else (MofNCompleteColumn(), TextColumn(unit))),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -37,35 +38,156 @@ def new_file(path: str | Path, *, mode: int = 0o644, overwrite: bool = True) -> 
         Where the folder is missing, the file exists and may not be replaced, or the disk is full.
     """
     path = Path(path)
+    check_new_file(path, overwrite=overwrite)
+    with _complaints(path), _part_of(path, mode=mode) as (file, temporary):
+        yield file
+        _finish(file)
+        _place(temporary, path, overwrite=overwrite)
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def new_files(*wanted: tuple[str | Path, int], overwrite: bool = True) -> Iterator[tuple[IO[bytes], ...]]:
+    """Write files that belong together: all appear under their names when the block ends well, or none does.
+
+    Parameters
+    ----------
+    *wanted : tuple of (str or Path, int)
+        A file and its permission bits, as for `new_file`.
+    overwrite : bool
+        Whether existing files may be replaced. They are back in their places where the block fails.
+
+    Yields
+    ------
+    tuple of binary files
+        Open for writing and reading.
+
+    Raises
+    ------
+    PprlError
+        As `new_file`.
+    """
+    paths = [Path(path) for path, _ in wanted]
+    for path in paths:
+        check_new_file(path, overwrite=overwrite)
+    with ExitStack() as stack:
+        stack.enter_context(_complaints(*paths))
+        parts = [
+            stack.enter_context(_part_of(path, mode=mode))
+            for path, (_, mode) in zip(paths, wanted, strict=True)
+        ]
+        yield tuple(file for file, _ in parts)
+        for file, _ in parts:
+            _finish(file)
+        moves = [
+            (temporary, path, temporary.with_suffix(".old"), temporary.stat().st_ino)
+            for (_, temporary), path in zip(parts, paths, strict=True)
+        ]
+        try:
+            for temporary, path, older, _ in moves:
+                if overwrite and path.exists():
+                    path.rename(older)
+                _place(temporary, path, overwrite=overwrite)
+        except BaseException:
+            for _, path, older, inode in moves:
+                if path.exists() and path.stat().st_ino == inode:
+                    path.unlink()
+                if older.exists():
+                    older.replace(path)
+            raise
+        for _, _, older, _ in moves:
+            older.unlink(missing_ok=True)
+        for folder in {path.parent for path in paths}:
+            _sync_folder(folder)
+
+
+@contextmanager
+def scratch_file(folder: Path) -> Iterator[IO[bytes]]:
+    """A file without a name, which nobody else can open and which is gone with the process, however that ends.
+
+    Parameters
+    ----------
+    folder : Path
+        On the disk that is to hold it.
+
+    Raises
+    ------
+    PprlError
+        Where nothing can be written to it.
+    """
+    with ExitStack() as stack:
+        with _complaints(folder):
+            file = stack.enter_context(tempfile.TemporaryFile(dir=folder))  # mode 0600, unlinked at once
+        yield file
+
+
+def check_new_file(path: str | Path, *, overwrite: bool) -> None:
+    """Refuse a file that `new_file` would refuse, before long work is done for it.
+
+    Raises
+    ------
+    PprlError
+        Where its folder is missing, it is a folder itself, or it exists and may not be replaced.
+    """
+    path = Path(path)
     if not path.parent.is_dir():
         raise PprlError(f"{path}: the folder {path.parent} does not exist; make it first")
+    if path.is_dir():
+        raise PprlError(f"{path}: is a folder; name a file")
     if not overwrite and path.exists():
-        raise PprlError(f"{path}: exists already and is not overwritten; choose another name or move it away")
+        raise _exists(path)
+
+
+@contextmanager
+def _complaints(*paths: Path) -> Iterator[None]:
+    """What the system refuses, as an error that names the files meant."""
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        yield
     except OSError as error:
-        raise PprlError(f"{path}: cannot be written ({error.strerror})") from None
+        names = ", ".join(map(str, paths))
+        raise PprlError(f"{names}: cannot be written ({error.strerror})") from None
+
+
+@contextmanager
+def _part_of(path: Path, *, mode: int) -> Iterator[tuple[IO[bytes], Path]]:
+    """A file of a temporary name beside ``path``, removed at the end."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "w+b") as file:
             os.fchmod(file.fileno(), mode)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if overwrite:
-            temporary.replace(path)
-        else:
-            os.link(temporary, path)  # unlike a rename, fails where a file has appeared meanwhile
-            temporary.unlink()
-        _sync_folder(path.parent)
-    except FileExistsError:
-        raise PprlError(
-            f"{path}: exists already and is not overwritten; choose another name or move it away"
-        ) from None
-    except OSError as error:
-        raise PprlError(f"{path}: cannot be written ({error.strerror})") from None
+            yield file, temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _finish(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _place(temporary: Path, path: Path, *, overwrite: bool) -> None:
+    if overwrite:
+        temporary.replace(path)
+        return
+    try:
+        os.link(temporary, path)  # unlike a rename, fails where a file has appeared meanwhile
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        check_new_file(path, overwrite=False)
+        temporary.rename(path)
+    else:
+        temporary.unlink()
+
+
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}  # FAT, network shares
+
+
+def _exists(path: Path) -> PprlError:
+    return PprlError(f"{path}: exists already and is not overwritten; choose another name or move it away")
 
 
 def check_output_folder(path: str | Path) -> None:

@@ -18,6 +18,9 @@ RandomBytes = Callable[[int], bytes]
 
 GUID_BYTES = 16
 
+_TEXT_CHARACTERS = 36
+_DIGIT_PLACES = [place for place in range(_TEXT_CHARACTERS) if place not in (8, 13, 18, 23)]
+
 
 def new_guids(n: int, *, random_bytes: RandomBytes = os.urandom) -> npt.NDArray[np.uint8]:
     """Draw ``n`` version-4 GUIDs (RFC 9562, section 5.4).
@@ -52,11 +55,11 @@ def to_text(guids: npt.NDArray[np.uint8]) -> list[str]:
     list of str
         36 characters each, lower case.
     """
-    digits = np.ascontiguousarray(guids, dtype=np.uint8).tobytes().hex()
-    return [
-        f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
-        for h in (digits[i : i + 32] for i in range(0, len(digits), 32))
-    ]
+    digits = np.ascontiguousarray(guids, dtype=np.uint8).tobytes().hex().encode("ascii")
+    characters = np.full((len(guids), _TEXT_CHARACTERS), ord("-"), dtype=np.uint8)
+    characters[:, _DIGIT_PLACES] = np.frombuffer(digits, dtype=np.uint8).reshape(-1, 2 * GUID_BYTES)
+    text = characters.tobytes().decode("ascii")
+    return [text[start : start + _TEXT_CHARACTERS] for start in range(0, len(text), _TEXT_CHARACTERS)]
 
 
 def from_text(texts: list[str]) -> npt.NDArray[np.uint8]:

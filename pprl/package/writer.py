@@ -26,7 +26,7 @@ _COPY_BYTES = 1024 * 1024
 
 
 def write_package(
-    path: str | Path,
+    target: str | Path | IO[bytes],
     arrow_stream: str | Path | IO[bytes],
     *,
     schema: Schema,
@@ -46,8 +46,9 @@ def write_package(
 
     Parameters
     ----------
-    path : str or Path
-        The package, ``NAME.pprl``.
+    target : str, Path or binary file
+        The package, ``NAME.pprl``. An open file is written to from where it stands; it is the caller's to make it
+        appear only when it is whole.
     arrow_stream : str, Path or seekable binary file
         An Arrow IPC stream, uncompressed, with the columns of `pprl.schema.columns.token_columns`. A file is
         read from where it stands to its end.
@@ -118,17 +119,17 @@ def write_package(
         )
         frame = sign_frame(manifest, signing_key)
         stream.seek(start)
-        with new_file(path) as target:
-            sealed = seal(target, [recipient], extra=[Stanza(STANZA_ARGS, frame)], random_bytes=random_bytes)
-            sealed.write(frame)
-            again = hashlib.sha256()
-            while block := stream.read(_COPY_BYTES):
-                again.update(block)
-                sealed.write(block)
-                advance(len(block))
-            if again.hexdigest() != digest:
-                raise CorruptError("the token table changed while it was packed; pack it again")
-            sealed.finish()
+        file = stack.enter_context(new_file(target)) if isinstance(target, str | Path) else target
+        sealed = seal(file, [recipient], extra=[Stanza(STANZA_ARGS, frame)], random_bytes=random_bytes)
+        sealed.write(frame)
+        again = hashlib.sha256()
+        while block := stream.read(_COPY_BYTES):
+            again.update(block)
+            sealed.write(block)
+            advance(len(block))
+        if again.hexdigest() != digest:
+            raise CorruptError("the token table changed while it was packed; pack it again")
+        sealed.finish()
     return manifest
 
 
