@@ -133,6 +133,10 @@ class Input:
         if id_column is not None and ids.maybe_twice():
             self._refuse_twice(ids, id_column)
 
+    def row_of(self, record_number: int) -> int:
+        """Row of a record (0 is the first), as errors name it."""
+        return self._source.place_of(record_number)[0]
+
     def _field(self, batch: pa.RecordBatch, name: str) -> pa.Array:
         columns = [batch.column(column) for column in self.columns.fields[name]]
         if not columns:
@@ -213,11 +217,11 @@ def read_input(
         Where the file cannot be opened, has no header, or lacks a field.
     """
     path = str(path)
-    source: Source
-    if _is_parquet(path):
-        source = ParquetFile(path)
-    else:
-        source = DelimitedFile(path, delimiter=delimiter, encoding=encoding)
+    source: Source = (
+        ParquetFile(path)
+        if _is_parquet(path)
+        else DelimitedFile(path, delimiter=delimiter, encoding=encoding)
+    )
     try:
         found = column_map(
             schema, source.header, preset=preset, columns=columns, id_column=id_column, path=path

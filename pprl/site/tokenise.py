@@ -1,0 +1,270 @@
+"""A site's whole way: files of patients in, a sealed token package and the site's own table of ids out.
+
+::
+
+    read -> clean -> encode -> order of the GUIDs -> Arrow stream -> sign and seal -> NAME.pprl
+       \\-> record_guid,local_id -> NAME.ids.csv, which stays
+
+Memory does not grow with the number of records (but for eight bytes each, which find ids that stand twice). On disk
+are, beside the two files, only tokens, in scratch files without a name. Both files appear when both are whole.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import pyarrow as pa
+
+from pprl.errors import PprlError
+from pprl.files import new_files, scratch_file
+from pprl.guid import RandomBytes, new_guids
+from pprl.package import Manifest, Recipient, SigningKey, write_package
+from pprl.package.manifest import make_manifest
+from pprl.package.writer import VALID_FOR
+from pprl.schema import Schema
+from pprl.schema.columns import token_columns
+from pprl.site.ids_file import HEADER, ids_lines
+from pprl.site.keys import LinkageKey
+from pprl.site.normalise import DateOrder, FieldCounts
+from pprl.site.readers import InputFiles, InputFormat
+from pprl.site.readers.columns import LOCAL_ID
+from pprl.site.shuffle import ROWS_IN_MEMORY, GuidOrder
+from pprl.site.workers import Chunk, Recipe, encode_chunks
+
+ROWS_PER_CHUNK = 65_536
+
+Advance = Callable[[int], None]
+
+
+class Progress(Protocol):
+    """Shows how far it is, as `pprl.console.progress` does."""
+
+    def __call__(self, label: str, total: int | None, *, unit: str = "") -> AbstractContextManager[Advance]:
+        """Show a stage while the block runs; what it gives is called with the number of units just done."""
+
+
+def _silent(label: str, total: int | None, *, unit: str = "") -> AbstractContextManager[Advance]:
+    return nullcontext(lambda _: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenised:
+    """What was made.
+
+    Attributes
+    ----------
+    package, ids : Path
+        The package for the broker, and the ids file, which stays.
+    manifest : Manifest
+        What the package says of itself.
+    counts : mapping of str to FieldCounts
+        What became of the values of each field, in schema order.
+    """
+
+    package: Path
+    ids: Path
+    manifest: Manifest
+    counts: Mapping[str, FieldCounts]
+
+
+def tokenise(
+    inputs: Sequence[str | Path],
+    package: str | Path,
+    *,
+    schema: Schema,
+    key: LinkageKey,
+    signing_key: SigningKey,
+    recipient: Recipient,
+    dataset: str,
+    now: datetime,
+    site: str | None = None,
+    ids: str | Path | None = None,
+    input_format: InputFormat | None = None,
+    date_order: DateOrder = "ymd",
+    duplicate_free: bool = True,
+    sequence: int | None = None,
+    valid_for: timedelta = VALID_FOR,
+    overwrite: bool = False,
+    workers: int = 1,
+    rows_per_chunk: int = ROWS_PER_CHUNK,
+    rows_in_memory: int = ROWS_IN_MEMORY,
+    random_bytes: RandomBytes = os.urandom,
+    progress: Progress = _silent,
+) -> Tokenised:
+    """Turn files of patients into a token package for the broker.
+
+    Parameters
+    ----------
+    inputs : sequence of str or Path
+        Files of patients, each with a header of its own.
+    package : str or Path
+        The package to write.
+    schema : Schema
+        What all sites of the project agree on.
+    key : LinkageKey
+        Of the schema's project and epoch.
+    signing_key : SigningKey
+        The site's.
+    recipient : Recipient
+        The broker's.
+    dataset : str
+        Names the data; the same over refreshes.
+    now : datetime
+        With time zone. Birth dates after its day are invalid.
+    site : str, optional
+        The site's name, for people; that of the dataset where it is not given.
+    ids : str or Path, optional
+        The ids file to write; beside the package where it is not given, see `ids_path`.
+    input_format : InputFormat, optional
+        How the files are to be read.
+    date_order : {"ymd", "dmy", "mdy"}
+        How dates in figures with the year last are read.
+    duplicate_free : bool
+        Whether the site vouches that no person has two rows.
+    sequence : int, optional
+        Higher for each delivery of a dataset; milliseconds since 1970 where it is not given.
+    valid_for : timedelta
+        After that time the broker refuses the package.
+    overwrite : bool
+        Whether an existing package and ids file may be replaced.
+    workers : int
+        Processes that clean and encode; 1 is this one. With more, a script that calls this needs the usual
+        ``if __name__ == "__main__"``.
+    rows_per_chunk, rows_in_memory : int
+        Records that are worked on, and that are sorted, at a time.
+    random_bytes : callable
+        ``random_bytes(k)`` gives ``k`` bytes.
+    progress : callable
+        Such as `pprl.console.progress`.
+
+    Returns
+    -------
+    Tokenised
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, a field has no column, an id is missing or stands twice; names file, row and column.
+    WrongProjectError
+        The key is of another project or epoch than the schema.
+    PackageError
+        The dataset's or site's name, the sequence or the times are malformed.
+    PprlError
+        An output exists, or cannot be written.
+    """
+    package = Path(package)
+    ids = Path(ids) if ids is not None else ids_path(package)
+    if package.resolve() == ids.resolve():
+        raise PprlError(f"{ids}: is named as package and as ids file; give them different names")
+    recipe = Recipe(schema, key.tree(schema), date_order, today=now.date())
+    delivery: dict[str, Any] = {
+        "key_check": recipe.keys.check_value,
+        "site": dataset if site is None else site,
+        "dataset": dataset,
+        "duplicate_free": duplicate_free,
+        "sequence": round(now.timestamp() * 1000) if sequence is None else sequence,
+    }
+    _check_delivery(delivery, schema, signing_key, recipient, created=now, expires=now + valid_for)
+    with ExitStack() as stack:
+        package_file, ids_file = stack.enter_context(
+            new_files((package, 0o644), (ids, 0o600), overwrite=overwrite)
+        )
+        files = InputFiles(
+            inputs, schema, input_format=input_format or InputFormat(), rows_per_chunk=rows_per_chunk
+        )
+        rows = stack.enter_context(
+            GuidOrder(token_columns(schema), folder=package.parent, rows_in_memory=rows_in_memory)
+        )
+        with progress("reading", files.n_bytes, unit="bytes") as advance:
+            chunks = _chunks(files, ids_file, random_bytes=random_bytes, advance=advance)
+            counts = _encode(chunks, recipe, rows, workers=workers)
+        stream = stack.enter_context(scratch_file(package.parent))
+        with progress("sorting", rows.n_rows, unit="records") as advance:
+            _write_stream(rows, token_columns(schema), stream, advance)
+        n_bytes = stream.tell()
+        stream.seek(0)
+        with progress("sealing", 2 * n_bytes, unit="bytes") as advance:
+            manifest = write_package(
+                package_file,
+                stream,
+                schema=schema,
+                signing_key=signing_key,
+                recipient=recipient,
+                now=now,
+                valid_for=valid_for,
+                advance=advance,
+                random_bytes=random_bytes,
+                **delivery,
+            )
+    return Tokenised(package, ids, manifest, counts)
+
+
+def ids_path(package: str | Path) -> Path:
+    """Where the ids file goes by default: ``NAME.ids.csv`` beside ``NAME.pprl``."""
+    package = Path(package)
+    name = package.stem if package.suffix == ".pprl" else package.name
+    return package.with_name(f"{name}.ids.csv")
+
+
+def _check_delivery(
+    delivery: Mapping[str, Any],
+    schema: Schema,
+    signing_key: SigningKey,
+    recipient: Recipient,
+    *,
+    created: datetime,
+    expires: datetime,
+) -> None:
+    """Make the manifest of an empty package: a name that cannot be shows now, not after hours of work."""
+    make_manifest(
+        **delivery,
+        project=schema.project,
+        epoch=schema.epoch,
+        schema_sha256=schema.fingerprint,
+        linkage_schema=schema,
+        n_records=0,
+        field_counts=dict.fromkeys(schema.field_names, 0),
+        created=created,
+        expires=expires,
+        recipient=str(recipient),
+        signer=str(signing_key.verify_key),
+        payload_sha256="0" * 64,
+        payload_bytes=1,
+    )
+
+
+def _chunks(
+    files: InputFiles, ids_file: IO[bytes], *, random_bytes: RandomBytes, advance: Advance
+) -> Iterator[Chunk]:
+    """Read, give every record its GUID, and write the ids file on the way; the ids go no further."""
+    ids_file.write(HEADER)
+    for batch in files.batches(advance=advance):
+        guids = new_guids(batch.num_rows, random_bytes=random_bytes)
+        ids_file.write(ids_lines(guids, batch.column(LOCAL_ID)))
+        yield batch.drop_columns([LOCAL_ID]), guids
+
+
+def _encode(
+    chunks: Iterator[Chunk], recipe: Recipe, rows: GuidOrder, *, workers: int
+) -> dict[str, FieldCounts]:
+    counts = {name: FieldCounts() for name in recipe.schema.field_names}
+    with closing(encode_chunks(chunks, recipe, workers=workers)) as encoded:
+        for tokens, counts_here in encoded:
+            rows.add(tokens)
+            for name, count in counts_here.items():
+                counts[name] += count
+    return counts
+
+
+def _write_stream(rows: GuidOrder, columns: pa.Schema, stream: IO[bytes], advance: Advance) -> None:
+    with pa.ipc.new_stream(stream, columns) as writer:
+        for batch in rows:
+            writer.write_batch(batch)
+            advance(batch.num_rows)
+    stream.flush()
