@@ -1,15 +1,18 @@
 """What both commands share at the terminal: exit codes, one-line errors, progress on stderr.
 
 Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 the input or the run is bad, 2 wrong
-usage, 130 interrupted.
+usage, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import click
@@ -69,6 +72,8 @@ class LazyGroup(click.Group):
 
 def run(command: click.Command) -> None:
     """Run a command line and leave the process with its exit code."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminated)
     try:
         result = command.main(standalone_mode=False)
     except PprlError as error:
@@ -149,6 +154,11 @@ def stages(label: str) -> Iterator[Callable[[str], None]]:
     ) as bar:
         task = bar.add_task(label, total=None)
         yield lambda stage: bar.update(task, description=f"{label}: {stage}")
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    """A scheduler or a shutdown ends the process: leave as from any error, so that half-written files go."""
+    sys.exit(128 + number)
 
 
 def _complain(message: str, *, code: int) -> None:

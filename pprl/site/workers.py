@@ -87,7 +87,7 @@ def encode_chunks(chunks: Iterable[Chunk], recipe: Recipe, *, workers: int) -> G
     Raises
     ------
     PprlError
-        Where a worker was killed.
+        Where a worker cannot be started, or was killed.
     """
     chunks = iter(chunks)
     begun = list(itertools.islice(chunks, 1 if workers == 1 else 2))
@@ -100,7 +100,7 @@ def encode_chunks(chunks: Iterable[Chunk], recipe: Recipe, *, workers: int) -> G
         ahead: deque[Future[Encoded]] = deque()
         try:
             for fields, guids in everything:
-                ahead.append(pool.submit(_in_worker, _Packed.of(fields, guids)))
+                ahead.append(_submit(pool, _Packed.of(fields, guids)))
                 if len(ahead) > workers + 1:
                     yield ahead.popleft().result()
             while ahead:
@@ -146,15 +146,21 @@ def _pool(recipe: Recipe, workers: int) -> Iterator[ProcessPoolExecutor]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(recipe,))
     try:
-        # An interrupt at the keyboard goes to all processes: the workers, who inherit the mask, leave it to this one.
-        earlier = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            pool.submit(_nothing)  # starts them all
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, chunk: _Packed) -> Future[Encoded]:
+    # This may start a process. An interrupt at the keyboard goes to all of them: the workers, who inherit the mask,
+    # leave it to this one.
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(_in_worker, chunk)
+    except OSError as error:
+        raise PprlError(f"no worker process can be started ({error.strerror}); try --workers 1") from None
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
 
 _cook: _Cook | None = None
@@ -171,10 +177,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _nothing() -> None:
-    """The first task, for which the pool starts its processes."""
 
 
 def _in_worker(chunk: _Packed) -> Encoded:
