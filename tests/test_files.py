@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import errno
+import os
 import stat
+from pathlib import Path
 
 import pytest
 
 from pprl.errors import PprlError
-from pprl.files import new_file, new_folder
+from pprl.files import check_new_file, new_file, new_files, new_folder, scratch_file
 
 
 def names(folder):
@@ -109,3 +112,81 @@ def test_a_folder_replaces_only_its_own_kind(tmp_path):
         with pytest.raises(PprlError, match="choose another --out"), new_folder(tmp_path / name):
             raise AssertionError("not reached")
     assert (tmp_path / "photos" / "one.jpg").read_text() == "precious"
+
+
+def write_two(folder, content, *, overwrite=True, then=lambda: None):
+    with new_files((folder / "a", 0o644), (folder / "b", 0o600), overwrite=overwrite) as (a, b):
+        a.write(content)
+        b.write(content)
+        then()
+
+
+def test_files_that_belong_together(tmp_path):
+    write_two(tmp_path, b"text", overwrite=False)
+    assert names(tmp_path) == ["a", "b"]
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in "ab"] == [0o644, 0o600]
+    write_two(tmp_path, b"newer")
+    assert [(tmp_path / name).read_bytes() for name in "ab"] == [b"newer", b"newer"]
+    assert names(tmp_path) == ["a", "b"]
+
+
+@pytest.mark.parametrize("older", ["", "a", "b", "ab"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device")])
+def test_neither_of_two_files_appears_where_the_second_cannot(tmp_path, monkeypatch, older, error):
+    for name in older:
+        (tmp_path / name).write_bytes(b"older")
+    replace = Path.replace
+
+    def refuse_b(self, target):
+        if Path(target).name == "b" and not self.name.endswith(".old"):
+            raise error
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse_b)
+    with pytest.raises((KeyboardInterrupt, PprlError)) as caught:
+        write_two(tmp_path, b"newer")
+    if isinstance(error, OSError):
+        assert str(caught.value).endswith("b: cannot be written (No space left on device)")
+    assert names(tmp_path) == sorted(older)
+    assert all((tmp_path / name).read_bytes() == b"older" for name in older)
+
+
+def test_of_two_files_one_appears_meanwhile(tmp_path):
+    with pytest.raises(PprlError, match="b: exists already"):
+        write_two(tmp_path, b"mine", overwrite=False, then=lambda: (tmp_path / "b").write_bytes(b"theirs"))
+    assert names(tmp_path) == ["b"]
+    assert (tmp_path / "b").read_bytes() == b"theirs"
+
+
+def test_a_disk_without_links(tmp_path, monkeypatch):
+    def no_links(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    write_two(tmp_path, b"text", overwrite=False)
+    assert names(tmp_path) == ["a", "b"]
+    with pytest.raises(PprlError, match="exists already"):
+        write_two(tmp_path, b"newer", overwrite=False)
+
+
+def test_checking_beforehand(tmp_path):
+    check_new_file(tmp_path / "a", overwrite=False)
+    (tmp_path / "a").touch()
+    check_new_file(tmp_path / "a", overwrite=True)
+    with pytest.raises(PprlError, match="exists already"):
+        check_new_file(tmp_path / "a", overwrite=False)
+    with pytest.raises(PprlError, match="is a folder"):
+        check_new_file(tmp_path, overwrite=True)
+    with pytest.raises(PprlError, match="does not exist"):
+        check_new_file(tmp_path / "b" / "a", overwrite=True)
+
+
+def test_a_scratch_file_has_no_name(tmp_path):
+    with scratch_file(tmp_path) as file:
+        file.write(b"text")
+        file.seek(0)
+        assert file.read() == b"text"
+        assert names(tmp_path) == []
+        assert stat.S_IMODE(os.fstat(file.fileno()).st_mode) == 0o600
+    with pytest.raises(PprlError, match="nowhere: cannot be written"), scratch_file(tmp_path / "nowhere"):
+        raise AssertionError("not reached")

@@ -4,16 +4,12 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
-from hypothesis import settings
 
 from broker.matching.dataset import Dataset
 from broker.matching.pipeline import Linkage, link
 
 from .population import Town
 from .tokens import a_dataset, a_schema
-
-settings.register_profile("repeatable", deadline=None, derandomize=True)
-settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

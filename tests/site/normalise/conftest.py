@@ -1,6 +1,0 @@
-from __future__ import annotations
-
-from hypothesis import settings
-
-settings.register_profile("repeatable", deadline=None, derandomize=True)
-settings.load_profile("repeatable")
