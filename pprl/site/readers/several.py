@@ -12,7 +12,7 @@ from pprl.errors import InputError
 from pprl.schema import Schema
 from pprl.site.readers.columns import LOCAL_ID
 from pprl.site.readers.local_ids import LocalIds
-from pprl.site.readers.source import ROWS_PER_CHUNK, Input, read_input
+from pprl.site.readers.source import ROWS_PER_CHUNK, Input, of_size, read_input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +95,16 @@ class InputFiles:
         Yields
         ------
         pyarrow.RecordBatch
-            As `Input` gives them; records without ids are numbered on from file to file.
+            As `Input` gives them, but filled up over the ends of files; records without ids are numbered on.
 
         Raises
         ------
         InputError
             As `Input`, and where two files have the same id.
         """
+        yield from of_size(self._one_by_one(advance), self._rows_per_chunk)
+
+    def _one_by_one(self, advance: Callable[[int], None] | None) -> Iterator[pa.RecordBatch]:
         ids, n_rows = LocalIds(), 0
         for path in self._paths:
             with self._open(path, advance=advance) as opened:

@@ -114,7 +114,7 @@ class Input:
         ids = LocalIds()
         reported = 0
         raw = self._source.batches(names, rows_per_chunk=self._rows_per_chunk)
-        for batch in _of_size(raw, self._rows_per_chunk):
+        for batch in of_size(raw, self._rows_per_chunk):
             if id_column is not None:
                 local_ids = pc.utf8_trim_whitespace(batch.column(id_column))
                 ids.add(local_ids, on_missing=self._missing_id)
@@ -244,7 +244,7 @@ def _is_parquet(path: str) -> bool:
         raise InputError(f"cannot be read ({error.strerror})", path=path) from None
 
 
-def _of_size(batches: Iterator[pa.RecordBatch], n_rows: int) -> Iterator[pa.RecordBatch]:
+def of_size(batches: Iterator[pa.RecordBatch], n_rows: int) -> Iterator[pa.RecordBatch]:
     """Cut a stream of batches anew."""
     waiting: list[pa.RecordBatch] = []
     n_waiting = 0
