@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -22,7 +23,7 @@ from rich.table import Table
 
 from benchmarks import datasets
 from benchmarks.datasets.environment import ROOT
-from benchmarks.scoring import Interval, RunScore, score_run
+from benchmarks.scoring import RunScore, score_run
 from pprl.console import run as run_command
 from pprl.errors import PprlError
 
@@ -65,12 +66,13 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a linkage gave: how right it is, and how long the sites and the broker took, in seconds."""
+    """What a linkage gave: how right it is, what the broker said of it, and the seconds sites and broker took."""
 
     example: Example
     n_records: tuple[int, int]
     n_true: int
     score: RunScore
+    estimate: dict[str, Any]
     tokenise_s: float
     link_s: float
 
@@ -157,14 +159,18 @@ def link(example: Example, console: Console) -> Outcome:
     shell("pprl", "keys", "new", "--project", example.name, "--epoch", _EPOCH, "--out", "linkage.key")
     shell("pprl-broker", "keys", "new", "--out", "broker.key")
     tokenise_s = 0.0
+    trust: tuple[str, ...] = ()
     for site in (example.left, example.right):
+        key = f"{site.name}.site.key"
+        shell("pprl", "keys", "site", "--out", key)
+        trust += ("--trust", f"{site.name}.site.pub")
         agreed = ("--schema", "linkage.toml", "--key", "linkage.key", "--recipient", "broker.pub")
         own = ("--dataset", site.name, "--id", data.id_column, *site.options)
-        out = ("--out", f"{site.name}.pprl", "--ids", f"{site.name}.ids.csv")
+        out = ("--sign", key, "--out", f"{site.name}.pprl", "--ids", f"{site.name}.ids.csv")
         tokenise_s += shell("pprl", "tokenise", f"{site.name}.csv", *agreed, *own, *out)
     shell("pprl", "inspect", f"{left}.pprl")
     packages = (f"{left}.pprl", f"{right}.pprl")
-    link_s = shell("pprl-broker", "link", *packages, "--identity", "broker.key", "--out", "run")
+    link_s = shell("pprl-broker", "link", *packages, "--identity", "broker.key", *trust, "--out", "run")
 
     score = score_run(folder / "run", {name: folder / f"{name}.ids.csv" for name in (left, right)}, data)
     (folder / "score.json").write_text(json.dumps(score.as_dict(), indent=1) + "\n", encoding="utf-8")
@@ -173,6 +179,7 @@ def link(example: Example, console: Console) -> Outcome:
         n_records=(_n_rows(data.a), _n_rows(data.b)),
         n_true=_n_rows(data.truth),
         score=score,
+        estimate=json.loads((folder / "run" / "quality.json").read_bytes())["comparisons"][0]["estimate"],
         tokenise_s=tokenise_s,
         link_s=link_s,
     )
@@ -187,7 +194,10 @@ def represent(console: Console) -> None:
 
 def table(outcomes: list[Outcome]) -> Table:
     """Lay the scores out for a terminal."""
-    table = Table(title="Scored against the truth (95 % bootstrap intervals)", title_justify="left")
+    table = Table(
+        title="Scored against the truth; below each figure what the broker estimated without it",
+        title_justify="left",
+    )
     for heading in ("data", "profile"):
         table.add_column(heading)
     for heading in ("records", "true pairs", "precision", "recall", "F1", "sites", "broker"):
@@ -199,9 +209,10 @@ def table(outcomes: list[Outcome]) -> Table:
             outcome.example.profile,
             " x ".join(f"{n:,}" for n in outcome.n_records),
             f"{outcome.n_true:,}",
-            _share(links.precision, links.precision_interval),
-            _share(links.recall, links.recall_interval),
-            _share(links.f1, links.f1_interval),
+            *(
+                f"{true:.4f}\n[dim]{outcome.estimate[name]['value']:.4f}[/]"
+                for name, true in (("precision", links.precision), ("recall", links.recall), ("f1", links.f1))
+            ),
             f"{outcome.tokenise_s:.1f} s",
             f"{outcome.link_s:.1f} s",
         )
@@ -212,6 +223,8 @@ def table(outcomes: list[Outcome]) -> Table:
 def main() -> None:
     """Link two labelled data sets as sites and a broker would, and score the links against the truth."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=110)
     _DEMO.mkdir(exist_ok=True)
     outcomes = []
     for example in EXAMPLES:
@@ -246,10 +259,6 @@ def _fresh_folder(folder: Path) -> Path:
 def _n_rows(path: Path) -> int:
     with path.open("rb") as file:
         return sum(1 for _ in file) - 1
-
-
-def _share(value: float, interval: Interval) -> str:
-    return f"{value:.4f}\n[dim]{interval[0]:.4f}-{interval[1]:.4f}[/]"
 
 
 def _environment() -> dict[str, str]:

@@ -63,6 +63,8 @@ def _link(folder):
     entities += ["E3,clinic,guid-a3", "E4,registry,guid-b3"]
     (run / "links.csv").write_text("\n".join(links) + "\n")
     (run / "entities.csv").write_text("\n".join(entities) + "\n")
+    estimate = {name: {"value": 0.75, "low": 0.7, "high": 0.8} for name in ("precision", "recall", "f1")}
+    (run / "quality.json").write_text(json.dumps({"comparisons": [{"estimate": estimate}]}))
 
 
 def test_linkage_is_typed_shown_and_scored(typed, tmp_path):
@@ -72,7 +74,9 @@ def test_linkage_is_typed_shown_and_scored(typed, tmp_path):
         ["pprl", "schema"],
         ["pprl", "keys"],
         ["pprl-broker", "keys"],
+        ["pprl", "keys"],
         ["pprl", "tokenise"],
+        ["pprl", "keys"],
         ["pprl", "tokenise"],
         ["pprl", "inspect"],
         ["pprl-broker", "link"],
@@ -82,17 +86,20 @@ def test_linkage_is_typed_shown_and_scored(typed, tmp_path):
     assert (outcome.n_records, outcome.n_true) == ((4, 4), 3)
     shown = console.export_text()
     assert "$ cd demo/febrl4" in shown
-    assert "$ pprl-broker link clinic.pprl registry.pprl --identity broker.key --out run" in shown
+    trust = "--trust clinic.site.pub --trust registry.site.pub"
+    assert f"$ pprl-broker link clinic.pprl registry.pprl --identity broker.key {trust} --out run" in shown
     stored = json.loads((tmp_path / "demo/febrl4/score.json").read_text())
     assert stored["links"]["tp"] == 2
     console.print(demo.table([outcome]))
-    assert "0.6667" in console.export_text()
+    shown = console.export_text()
+    assert "0.6667" in shown
+    assert "0.7500" in shown
 
 
 def test_second_demonstration_begins_anew(typed, tmp_path):
     for _ in range(2):
         demo.link(demo.EXAMPLES[0], Console(quiet=True))
-    assert len(typed) == 14
+    assert len(typed) == 18
 
 
 def test_broker_gets_packages_only(typed):
