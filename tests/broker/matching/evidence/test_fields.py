@@ -1,0 +1,271 @@
+"""What the field evidence says of pairs of records, worked out by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from broker.matching.candidates import Pairs
+from broker.matching.evidence import FieldEvidence
+from broker.matching.evidence import fields as fields_module
+from pprl.schema import Schema, parse_schema
+
+from ...tokens import a_dataset, a_schema
+
+ANN = {
+    "given_name": "katharina",
+    "middle_name": "maria",
+    "surname": "smithson",
+    "birth_date": "19800513",
+    "sex": "f",
+    "street": "12 mulberry street",
+    "city": "springfield",
+    "postcode": "12345",
+}
+# What changes on the left, what on the right, and what the evidence says then.
+CASES = {
+    "nothing": ({}, {}, {"given_name": "equal", "surname": "equal", "middle_name": "equal", "sex": "agree"}),
+    "close": ({}, {"surname": "smitthson"}, {"surname": "close"}),
+    "similar": ({}, {"surname": "smithsen"}, {"surname": "similar"}),
+    "another": ({}, {"surname": "brown"}, {"surname": "disagree"}),
+    "no surname": ({"surname": None}, {}, {"surname": None, "given_name": "equal"}),
+    "exchanged": (
+        {"given_name": "smithson", "surname": "katharina"},
+        {},
+        {"given_name": "exchanged", "surname": None},
+    ),
+    "exchanged with a slip": (
+        {"given_name": "smitthson", "surname": "katharina"},
+        {},
+        {"given_name": "exchanged", "surname": None},
+    ),
+    "half exchanged": (
+        {"given_name": "smithson", "surname": "brown"},
+        {},
+        {"given_name": "disagree", "surname": "disagree"},
+    ),
+    "married": (
+        {},
+        {"middle_name": "smithson", "surname": "brown"},
+        {"surname": "moved", "given_name": "equal", "middle_name": "disagree"},
+    ),
+    "married, the other way": ({"middle_name": "smithson", "surname": "brown"}, {}, {"surname": "moved"}),
+    "called by the middle name": ({}, {"given_name": "maria", "middle_name": None}, {"given_name": "moved"}),
+    "middle, close": ({}, {"middle_name": "marria"}, {"middle_name": "similar"}),
+    "middle, same initial": ({}, {"middle_name": "mehitabel"}, {"middle_name": "same initial, other name"}),
+    "middle, another": ({}, {"middle_name": "joan"}, {"middle_name": "disagree"}),
+    "middle, initial": ({}, {"middle_name": "m"}, {"middle_name": "initials agree"}),
+    "middle, two initials": ({"middle_name": "m"}, {"middle_name": "m"}, {"middle_name": "initials agree"}),
+    "middle, another initial": ({}, {"middle_name": "k"}, {"middle_name": "disagree"}),
+    "middle, none": ({}, {"middle_name": None}, {"middle_name": None}),
+    "date, all": ({}, {}, {"birth_date": "all"}),
+    "date, exchanged": (
+        {"birth_date": "19801205"},
+        {"birth_date": "19800512"},
+        {"birth_date": "day and month exchanged"},
+    ),
+    "date, exchanged in another year": (
+        {"birth_date": "19801205"},
+        {"birth_date": "19550512"},
+        {"birth_date": "nothing agrees"},
+    ),
+    "date, a slip in the day": ({}, {"birth_date": "19800518"}, {"birth_date": "year and one part, near"}),
+    "date, a slip in the year": ({}, {"birth_date": "19810513"}, {"birth_date": "two parts, not the year, near"}),
+    "date, another year": ({}, {"birth_date": "20350513"}, {"birth_date": "two parts, not the year"}),
+    "date, year only": ({}, {"birth_date": "19801128"}, {"birth_date": "year only"}),
+    "date, another": ({}, {"birth_date": "19491128"}, {"birth_date": "nothing agrees"}),
+    "date, one part": ({}, {"birth_date": "19490528"}, {"birth_date": "nothing agrees"}),
+    "date, year known": ({}, {"birth_date": "19800000"}, {"birth_date": "known parts agree"}),
+    "date, month known": ({}, {"birth_date": "19800500"}, {"birth_date": "known parts agree"}),
+    "date, another month known": ({}, {"birth_date": "19800600"}, {"birth_date": "a known part disagrees"}),
+    "date, another year known": ({}, {"birth_date": "19790000"}, {"birth_date": "a known part disagrees"}),
+    "date, two years": (
+        {"birth_date": "19800000"},
+        {"birth_date": "19800000"},
+        {"birth_date": "known parts agree"},
+    ),
+    "date, none": ({}, {"birth_date": None}, {"birth_date": None}),
+    "sex": ({}, {"sex": "m"}, {"sex": "disagree"}),
+    "sex, none": ({"sex": None}, {"sex": None}, {"sex": None}),
+    "address": (
+        {},
+        {},
+        {"postcode": "equal", "city": "equal, postcode equal", "street": "equal, postcode equal"},
+    ),
+    "address, elsewhere in town": (
+        {},
+        {"postcode": "98760", "street": "7 oxford avenue"},
+        {"postcode": "disagree", "city": "equal, postcode not equal", "street": "disagree, postcode not equal"},
+    ),
+    "address, a slip": ({}, {"city": "springgfield"}, {"city": "close, postcode equal"}),
+    "address, no postcode": (
+        {"postcode": None},
+        {},
+        {"postcode": None, "city": "equal, postcode not equal"},
+    ),
+    "address, no city": ({}, {"city": None}, {"city": None, "street": "equal, postcode equal"}),
+}  # fmt: skip
+
+
+def said(evidence: FieldEvidence, left, right) -> list[dict[str, str | None]]:
+    """What the evidence says of row 0 and row 0, row 1 and row 1, ...: a label a part."""
+    rows = np.arange(len(left))
+    measured = evidence.measure(left, right, Pairs(rows, rows, len(left) ** 2))
+    assert measured.dtype == np.float32
+    assert set(np.unique(measured)) <= {0, 1}
+    out = []
+    for row in measured:
+        labels: dict[str, str | None] = dict.fromkeys(feature.part for feature in evidence.features)
+        for feature, value in zip(evidence.features, row, strict=True):
+            if value:
+                assert labels[feature.part] is None
+                labels[feature.part] = feature.label.split(", 1 in")[0]
+        out.append(labels)
+    return out
+
+
+def of_rows(schema: Schema, left, right) -> list[dict[str, str | None]]:
+    a, b = a_dataset(schema, left, "a"), a_dataset(schema, right, "b")
+    return said(FieldEvidence(schema, (a, b)), a, b)
+
+
+@pytest.fixture(scope="module")
+def answers():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fields_module, "_SAMPLE", 1000)
+        left, right = ([ANN | case[side] for case in CASES.values()] for side in (0, 1))
+        return dict(zip(CASES, of_rows(a_schema("fields"), left, right), strict=True))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_the_evidence_says(answers, case):
+    expected = CASES[case][2]
+    assert {part: answers[case][part] for part in expected} == expected
+
+
+@pytest.fixture
+def small_sample(monkeypatch):
+    monkeypatch.setattr(fields_module, "_SAMPLE", 1000)
+
+
+def test_what_one_dataset_lacks_is_not_compared(small_sample):
+    schema = a_schema("fields")
+    (labels,) = of_rows(schema, [ANN], [ANN | {"sex": None, "postcode": None}])
+    assert set(labels) == {"given_name", "middle_name", "surname", "birth_date", "street", "city"}
+    # The street then depends on the city.
+    assert labels["street"] == "equal, city equal"
+    assert labels["city"] == "equal"
+
+
+def test_middle_names_count_as_initials_where_a_site_has_little_else(small_sample):
+    schema = a_schema("fields")
+    (labels,) = of_rows(schema, [ANN], [ANN | {"middle_name": "m"}])
+    assert labels["middle_name"] == "initials agree"
+    left, right = [ANN] * 10, [ANN | {"middle_name": "m"}] * 9 + [ANN]
+    assert {labels["middle_name"] for labels in of_rows(schema, left, right)} == {"initials agree"}
+    right = [ANN | {"middle_name": "m"}] * 7 + [ANN] * 3
+    assert {labels["middle_name"] for labels in of_rows(schema, left, right)} == {"initials agree", "equal"}
+
+
+def test_the_first_of_two_surnames_is_the_one_that_moves(small_sample):
+    fields = '"given_name", "middle_name"'
+    schema = parse_schema(
+        f'[linkage]\nproject = "p"\nepoch = "e"\nprofile = "fields"\nfields = [{fields}]\n'
+        '[[field]]\nname = "surname"\nkind = "surname"\n[[field]]\nname = "birth_name"\nkind = "surname"\n'
+    )
+    before = {"given_name": "ann", "middle_name": "maria", "surname": "smithson", "birth_name": "smithson"}
+    after = {"given_name": "ann", "middle_name": "smithson", "surname": "brown", "birth_name": "jonkers"}
+    (labels,) = of_rows(schema, [before], [after])
+    assert labels == {
+        "given_name": "equal",
+        "middle_name": "disagree",
+        "surname": "moved",
+        "birth_name": "disagree",
+    }
+
+
+@pytest.mark.parametrize("kind", ANN)
+def test_any_field_may_be_compared_whole(small_sample, kind):
+    others = [name for name in ANN if name != kind]
+    schema = parse_schema(
+        f'[linkage]\nproject = "p"\nepoch = "e"\nprofile = "fields"\nfields = {others}\n'.replace("'", '"')
+        + f'[[field]]\nname = "{kind}"\nkind = "{kind}"\ntokens = "whole"\n'
+    )
+    rows = [ANN, ANN | {kind: "19491128" if kind == "birth_date" else "x"}, ANN | {kind: None}]
+    dataset = a_dataset(schema, [ANN] * 3, "a"), a_dataset(schema, rows, "b")
+    evidence = FieldEvidence(schema, dataset)
+    same, different, missing = (labels[kind] for labels in said(evidence, *dataset))
+    if kind == "birth_date":
+        assert (same, different, missing) == ("all", "nothing agrees", None)
+    elif kind == "middle_name":
+        assert (same, different, missing) == ("initials agree", "disagree", None)
+    else:
+        assert (same, different, missing) == ("agree", "disagree", None)
+    assert len(evidence.candidates(*dataset).pairs) > 0
+
+
+def test_priors_speak_for_agreement_and_against_its_opposite(datasets):
+    evidence = FieldEvidence(a_schema("fields"), tuple(datasets("fields")))
+    prior = {(feature.part, feature.label): feature.prior for feature in evidence.features}
+    for name in ("given_name", "surname"):
+        rare_to_common = [prior[name, f"equal, 1 in {2**bits}"] for bits in range(9, 4, -1)]
+        assert rare_to_common == sorted(rare_to_common, reverse=True)
+        assert prior[name, "close"] > prior[name, "similar"] > prior[name, "disagree"]
+        assert prior[name, "disagree"] < 0 < prior[name, "exchanged"]
+    assert prior["birth_date", "all"] > prior["birth_date", "year and one part, near"] > 0
+    assert prior["birth_date", "nothing agrees"] < 0
+    assert prior["sex", "disagree"] < 0 < prior["sex", "agree"] < 1
+    # A city says little more where the postcodes are equal already.
+    assert prior["city", "equal, postcode equal"] < prior["city", "equal, postcode not equal"]
+
+
+def test_the_same_seed_gives_the_same_priors(datasets):
+    pair = tuple(datasets("fields"))
+    one, two, other = (FieldEvidence(pair[0].schema, pair, seed=seed).features for seed in (3, 3, 4))
+    assert one == two
+    assert one != other
+    assert [f.prior for f in one] == pytest.approx([f.prior for f in other], abs=1)
+
+
+def test_candidates_hold_the_matches(datasets, town):
+    left, right = datasets("fields")
+    found = FieldEvidence(left.schema, (left, right)).candidates(left, right)
+    pairs = set(zip(found.pairs.left.tolist(), found.pairs.right.tolist(), strict=True))
+    matches = town.matches()
+    assert len(pairs & matches) >= 0.99 * len(matches)
+    assert 10 * 1080 < len(found.from_filter) < 40 * 1080  # about 20 a record
+
+
+def test_beyond_a_size_candidates_come_from_match_keys_alone(datasets, monkeypatch):
+    left, right = datasets("fields")
+    monkeypatch.setattr(fields_module, "MAX_ALL_PAIRS", 1000)
+    found = FieldEvidence(left.schema, (left, right)).candidates(left, right)
+    assert not found.from_filter.any()
+    assert found.from_key.all()
+
+
+def test_within_a_dataset_no_row_meets_itself(datasets):
+    (left, _) = datasets("fields")
+    found = FieldEvidence(left.schema, (left,)).candidates(left, None)
+    assert (found.pairs.left < found.pairs.right).all()
+    assert found.pairs.n_possible == 560 * 559 // 2
+
+
+def test_datasets_of_one_row(datasets):
+    (left, right) = datasets("fields")
+    one = [
+        replace(
+            d,
+            guids=d.guids[:1],
+            presence=d.presence[:1],
+            filters={name: rows[:1] for name, rows in d.filters.items()},
+            exact={name: rows[:1] for name, rows in d.exact.items()},
+            keys=tuple(tuple(column[:1] for column in key) for key in d.keys),
+        )
+        for d in (left, right)
+    ]
+    evidence = FieldEvidence(left.schema, tuple(one))
+    assert {feature.prior for feature in evidence.features} == {0}
+    assert len(evidence.candidates(*one).pairs) <= 1

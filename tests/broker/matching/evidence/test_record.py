@@ -1,0 +1,143 @@
+"""Features of a few pairs of records worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from broker.matching.candidates import Pairs
+from broker.matching.evidence import FieldEvidence, RecordEvidence, evidence_for
+
+from ...tokens import a_dataset, a_schema
+
+FIELDS = ("given_name", "surname", "birth_date", "sex")
+KEYS = "".join(
+    f"[[match_key]]\nparts = [{parts}]\n"
+    for parts in (
+        '"given_name"',
+        '"surname"',
+        '"birth_date"',
+        '"sex"',
+        '"given_name", "surname"',
+        '"surname", "birth_date"',
+    )
+)
+ANN = {"given_name": "ann", "surname": "lee", "birth_date": "19800513", "sex": "f"}
+BOB = {"given_name": "bob", "surname": "king", "birth_date": "19611128", "sex": "m"}
+COUNTS = ("1 shared", "2 shared", "3 to 4 shared", "5 or more shared", "none shared")
+
+
+def measured(left, right, profile="standard"):
+    """Features of two records, those that are not 0."""
+    schema = a_schema(profile, FIELDS, KEYS)
+    a, b = a_dataset(schema, [left], "a"), a_dataset(schema, [right], "b")
+    evidence = RecordEvidence(schema)
+    pairs = Pairs(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), 1)
+    rows = evidence.measure(a, b, pairs)
+    assert rows.dtype == np.float32
+    assert rows.shape == (1, len(evidence.features))
+    return {f.label: float(value) for f, value in zip(evidence.features, rows[0], strict=True) if value}
+
+
+def bits_apart(left, right, profile="standard"):
+    schema = a_schema(profile, FIELDS, KEYS)
+    rows = [a_dataset(schema, [record]).filters["record"][0].tobytes() for record in (left, right)]
+    return sum((x ^ y).bit_count() for x, y in zip(*rows, strict=True))
+
+
+def test_a_record_and_itself():
+    found = measured(ANN, ANN)
+    assert {f"shared: {name}" for name in (*FIELDS, "given_name+surname", "surname+birth_date")} <= set(found)
+    assert [found.get(label, 0) for label in COUNTS] == [0, 0, 0, 1, 0]
+    assert found["nearness"] == pytest.approx(math.log(10))
+    assert found["any key x nearness"] == pytest.approx(math.log(10))
+    assert found["keys shared x nearness"] == pytest.approx(6 * math.log(10) / 4)
+    absent = ("tokens differing", "beyond 0.38", "one-sided fields", "share missing", "none shared")
+    assert not set(absent) & set(found)
+
+
+def test_strangers():
+    found = measured(ANN, BOB)
+    distance = bits_apart(ANN, BOB) / 1024
+    assert 0.42 < distance < 0.58
+    assert found["none shared"] == 1
+    assert not {label for label in found if label.startswith("shared:")}
+    closeness = max(1 - 2 * distance, 0.1)
+    assert found.get("nearness", 0) == pytest.approx(math.log(closeness / 0.1))
+    assert found["tokens differing"] == pytest.approx(5 * (1 - closeness ** (1 / 8)))
+    assert found["beyond 0.38"] == pytest.approx(10 * (distance - 0.38), rel=1e-5)
+    assert found["beyond 0.42"] == pytest.approx(10 * (distance - 0.42), rel=1e-5)
+    assert "any key x nearness" not in found
+
+
+@pytest.mark.parametrize(
+    ("changes", "count", "shared"),
+    [
+        ({"sex": "m", "surname": "king", "birth_date": "19611128"}, "1 shared", {"given_name"}),
+        ({"surname": "king", "birth_date": "19611128"}, "2 shared", {"given_name", "sex"}),
+        ({"surname": "king"}, "3 to 4 shared", {"given_name", "birth_date", "sex"}),
+        ({"given_name": "bob"}, "3 to 4 shared", {"surname", "birth_date", "sex", "surname+birth_date"}),
+        ({"sex": "m"}, "5 or more shared", {*FIELDS[:3], "given_name+surname", "surname+birth_date"}),
+    ],
+)
+def test_keys_shared(changes, count, shared):
+    found = measured(ANN, ANN | changes)
+    assert [label for label in COUNTS if found.get(label)] == [count]
+    assert {label for label in found if label.startswith("shared:")} == {f"shared: {key}" for key in shared}
+
+
+def test_a_field_that_one_record_lacks():
+    """It takes its tokens out of one filter, which the features say, and its keys are missing, not unequal."""
+    found = measured(ANN, ANN | {"surname": None})
+    schema = a_schema("standard", FIELDS, KEYS)
+    surname = schema.field("surname")
+    assert found["share missing"] == pytest.approx(3 / 6)
+    load = surname.n_hashes * 7.5 * (1 - 0.21) / 1024
+    assert found["one-sided fields"] == pytest.approx(10 * load, rel=1e-5)
+    assert found["one-sided fields x nearness"] == pytest.approx(10 * load * found["nearness"], rel=1e-5)
+    assert "none shared, share missing" not in found
+    both = measured(ANN | {"surname": None}, ANN | {"surname": None})
+    assert "one-sided fields" not in both
+    assert both["share missing"] == pytest.approx(3 / 6)
+    nothing = measured(dict.fromkeys(FIELDS), dict.fromkeys(FIELDS))
+    assert nothing["none shared, share missing"] == 1
+
+
+def test_without_filters_only_keys_are_compared(datasets):
+    found = measured(ANN, ANN, "tokens")
+    assert not {"nearness", "tokens differing"} & set(found)
+    left, right = datasets("tokens")
+    evidence = evidence_for((left, right), seed=0)
+    assert {feature.part for feature in evidence.features} == {"keys"}
+    candidates = evidence.candidates(left, right)
+    assert not candidates.from_filter.any()
+    assert candidates.from_key.all()
+
+
+@pytest.mark.parametrize("profile", ["standard", "strict"])
+def test_candidates_hold_the_matches(datasets, town, profile):
+    left, right = datasets(profile)
+    found = evidence_for((left, right), seed=0).candidates(left, right)
+    pairs = set(zip(found.pairs.left.tolist(), found.pairs.right.tolist(), strict=True))
+    matches = town.matches()
+    assert len(pairs & matches) > 0.95 * len(matches)
+    assert len(pairs) < 0.01 * found.pairs.n_possible
+    assert (found.from_filter | found.from_key).all()
+    # No more than 3.3 standard deviations below the distance of strangers.
+    bits = np.bitwise_count(
+        left.filters["record"][found.pairs.left] ^ right.filters["record"][found.pairs.right]
+    ).sum(axis=1)
+    assert bits[found.from_filter].max() <= 1024 * 0.5 - 3.3 * 1024**0.5 / 2
+    assert bits[~found.from_filter].min(initial=1024) > 1024 * 0.5 - 3.3 * 1024**0.5 / 2
+
+
+@pytest.mark.parametrize("profile", ["standard", "strict", "fields", "tokens"])
+def test_every_profile_has_its_model_and_finite_priors(datasets, profile):
+    evidence = evidence_for(tuple(datasets(profile)), seed=0)
+    assert type(evidence) is (FieldEvidence if profile == "fields" else RecordEvidence)
+    priors = np.array([feature.prior for feature in evidence.features])
+    assert np.isfinite(priors).all()
+    assert np.abs(priors).max() < 15
+    assert len({(feature.part, feature.label) for feature in evidence.features}) == len(evidence.features)
