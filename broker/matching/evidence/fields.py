@@ -32,8 +32,8 @@ MAX_ALL_PAIRS = 4_000_000_000
 _MIN_SHARE = 0.02  # of records with a value, in both datasets, for a field to be compared
 _MIN_FULL = 0.2  # of middle names that are more than an initial, in both datasets, to be compared in full
 _FIRMNESS = 3.0  # the default m are known from many linkages, and u is counted
-_KEPT_PER_RECORD = 20
-_SAMPLE = 1_000_000
+_KEPT_PER_RECORD = 10
+_SAMPLE = 500_000
 _SWAPPED, _MOVED = lv.EQUAL + len(lv.RARITY_BINS), lv.EQUAL + len(lv.RARITY_BINS) + 1
 _M_SWAPPED, _M_MOVED = 0.01, 0.02
 _NAMES = (Kind.GIVEN_NAME, Kind.SURNAME)
@@ -318,7 +318,7 @@ class FieldEvidence:
         return tables
 
     def _choose_min_weight(self, datasets: tuple[Dataset, ...], strangers: list[Pairs]) -> float:
-        """The quick weight that about 20 strangers per record reach."""
+        """The quick weight that about 10 strangers per record reach."""
         scores = []
         for dataset, pairs in zip(datasets, strangers, strict=True):
             score = np.zeros(len(pairs), dtype=np.float32)
