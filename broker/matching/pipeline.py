@@ -187,13 +187,15 @@ def _compare(
     clock = _Clock(lambda name: stage(f"{title}: {name}"))
 
     clock.start("candidates")
-    evidence = evidence_for((left,) if itself else (left, right), seed=seed)
+    # A dataset that may hold duplicates is no null of its own; the others tell what strangers look like.
+    strangers = [d for d in (datasets if itself else (left, right)) if d.duplicate_free]
+    evidence = evidence_for((left, *strangers) if itself else (left, right), seed=seed)
     found = evidence.candidates(left, None if itself else right)
     pairs = found.pairs
 
     clock.start("compare")
     cross = evidence.measure(left, right, pairs)
-    null, n_within = _within(evidence, () if itself else (left, right))
+    null, n_within = _within(evidence, strangers)
     null_weight = pairs.n_possible / n_within if n_within else 0.0
 
     clock.start("weigh")
@@ -225,7 +227,7 @@ def _compare(
             )
         )
     even = float(np.log(max(pairs.n_possible / fit.n_matches - 1, 1e-9)))
-    heavy, heavy_null = log_ratio >= even, int((null_ratio >= even).sum())
+    heavy = log_ratio >= even
     doubts = quality.doubts(
         n_matches=fit.n_matches,
         shape=(len(left), len(right)),
@@ -233,8 +235,9 @@ def _compare(
         at_bound=fit.at_bound,
         has_null=bool(n_within),
         expected_above=float(fit.posterior[heavy].sum()),
-        excess_above=float(heavy.sum()) - null_weight * heavy_null,
-        excess_sd=float(np.sqrt(heavy.sum() + null_weight**2 * heavy_null)),
+        n_above=int(heavy.sum()),
+        n_null_above=int((null_ratio >= even).sum()),
+        null_weight=null_weight,
     )
     clock.stop()
     return Comparison(
@@ -257,14 +260,13 @@ def _compare(
     )
 
 
-def _within(evidence: Evidence, datasets: tuple[Dataset, ...]) -> tuple[Features, int]:
-    """Features of the candidate pairs within the duplicate-free datasets, and how many pairs these have in all."""
+def _within(evidence: Evidence, datasets: Sequence[Dataset]) -> tuple[Features, int]:
+    """Features of the candidate pairs within duplicate-free datasets, and how many pairs these have in all."""
     rows, n_possible = [np.empty((0, len(evidence.features)), dtype=np.float32)], 0
     for dataset in datasets:
-        if dataset.duplicate_free:
-            pairs = evidence.candidates(dataset, None).pairs
-            rows.append(evidence.measure(dataset, dataset, pairs))
-            n_possible += pairs.n_possible
+        pairs = evidence.candidates(dataset, None).pairs
+        rows.append(evidence.measure(dataset, dataset, pairs))
+        n_possible += pairs.n_possible
     return np.concatenate(rows), n_possible
 
 

@@ -20,6 +20,7 @@ N_RESAMPLES = 400
 _LEVEL = 0.95
 _FEW_MATCHES = 30
 _DISAGREEMENT = 0.15
+_ALIKE = 0.1  # heavy pairs within, as a share of those between; a hundredth is usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,9 @@ def doubts(
     at_bound: bool,
     has_null: bool,
     expected_above: float,
-    excess_above: float,
-    excess_sd: float,
+    n_above: int,
+    n_null_above: int,
+    null_weight: float,
 ) -> tuple[str, ...]:
     """Reasons not to trust an estimate, as sentences; none is good.
 
@@ -151,11 +153,17 @@ def doubts(
         Rows of the two datasets.
     converged, at_bound, has_null : bool
         Of the fit; whether there was a duplicate-free dataset to learn non-matches from.
-    expected_above, excess_above, excess_sd : float
-        Matches among heavy pairs by the posterior, and by counting pairs between datasets in excess of those
-        within, with the standard deviation of that count.
+    expected_above : float
+        Matches among heavy pairs by the posterior, those whose own evidence makes a match as likely as not.
+    n_above, n_null_above : int
+        Heavy pairs, and heavy pairs within the duplicate-free datasets.
+    null_weight : float
+        Pairs that one pair within stands for.
     """
     found = []
+    chance = null_weight * n_null_above
+    chance_sd = null_weight * n_null_above**0.5
+    excess, excess_sd = n_above - chance, (n_above + chance_sd**2) ** 0.5
     if n_matches < _FEW_MATCHES:
         found.append(
             f"only about {n_matches:.0f} matches are expected: the weights rest on defaults, the estimates are rough"
@@ -166,10 +174,15 @@ def doubts(
         found.append("the number of matches ended at its bound")
     if not has_null:
         found.append("no dataset is duplicate-free, so non-matches could not be observed, only guessed")
-    elif abs(expected_above - excess_above) > _DISAGREEMENT * expected_above + 3 * excess_sd:
+    if chance - 2 * chance_sd > _ALIKE * n_above:
         found.append(
-            f"two ways of counting matches disagree: {expected_above:.0f} by weight, {excess_above:.0f} by excess over"
-            " pairs that cannot match; is a dataset not duplicate-free, or do the sites write a field differently?"
+            f"{n_null_above} pairs within the datasets said to be duplicate-free look like one person twice, and what"
+            " looks like them is not linked; a site that cannot vouch for one row a person should say so"
+        )
+    elif has_null and abs(expected_above - excess) > _DISAGREEMENT * expected_above + 3 * excess_sd:
+        found.append(
+            f"two ways of counting matches disagree: {expected_above:.0f} by weight, {excess:.0f} by excess over"
+            " pairs that cannot match; do the sites write a field differently?"
         )
     return tuple(found)
 
