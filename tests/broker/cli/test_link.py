@@ -1,0 +1,212 @@
+"""``pprl-broker link`` as the broker's operator meets it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from broker.cli import cli, main
+from pprl.errors import LinkageError
+from pprl.guid import to_text
+
+from ..population import Town
+from ..tokens import BROKER, a_schema, guids_of, pack, site_key
+
+LONG = timedelta(days=365 * 200)  # the command reads the clock
+FILES = {
+    "links.csv",
+    "links.parquet",
+    "entities.csv",
+    "entities.parquet",
+    "quality.json",
+    "report.html",
+    ".pprl-output",
+}
+
+
+@pytest.fixture(scope="session")
+def small() -> Town:
+    return Town(seed=3, n_people=300)
+
+
+@pytest.fixture(scope="session")
+def sealed(small: Town, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("sealed")
+    for name, records in zip("ab", small.records, strict=True):
+        pack(folder / f"{name}.pprl", a_schema(), records, valid_for=LONG)
+    return {path.name: path.read_bytes() for path in folder.glob("*.pprl")}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sealed: dict[str, bytes]) -> Path:
+    """The broker's desk: two packages, its key, the sites' public keys."""
+    monkeypatch.chdir(tmp_path)
+    for name, content in sealed.items():
+        (tmp_path / name).write_bytes(content)
+    BROKER.save(tmp_path / "broker.key")
+    for name in ("a", "b", "other"):
+        site_key(name).verify_key.save(tmp_path / f"{name}.pub")
+    return tmp_path
+
+
+def call(*words: str, packages: tuple[str, ...] = ("a.pprl", "b.pprl"), key: str = "broker.key") -> Result:
+    return CliRunner().invoke(cli, ["link", *packages, "--identity", key, "--out", "run", *words])
+
+
+@pytest.fixture
+def fails(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Run the whole program, which must end with this exit code and nothing on stdout; its stderr."""
+
+    def run(
+        *words: str,
+        code: int = 1,
+        packages: tuple[str, ...] = ("a.pprl", "b.pprl"),
+        key: str = "broker.key",
+    ) -> str:
+        given = ["pprl-broker", "link", *packages, "--identity", key, "--out", "run", *words]
+        monkeypatch.setattr(sys, "argv", given)
+        monkeypatch.setattr(signal, "signal", lambda *_: None)  # the tests keep their own
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        assert (left.value.code, out) == (code, "")
+        assert "Traceback" not in err
+        assert not list(folder.glob(".*"))  # no half-written file
+        return err
+
+    return run
+
+
+def test_happy_path(folder: Path, small: Town) -> None:
+    result = call("--trust", "a.pub", "--trust", "b.pub")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    assert {path.name for path in (folder / "run").iterdir()} == FILES
+    assert "a x b: " in result.stdout
+    assert "estimated precision" in result.stdout
+    assert "look at run/report.html" in result.stdout
+    row = {
+        (name, text): k
+        for name in "ab"
+        for k, text in enumerate(to_text(guids_of(name, len_of(small, name))))
+    }
+    links = pq.read_table(folder / "run" / "links.parquet").to_pylist()
+    found = {
+        (row[link["left_dataset"], link["left_record"]], row[link["right_dataset"], link["right_record"]])
+        for link in links
+    }
+    right = len(found & small.matches())
+    assert right >= 0.9 * len(found)
+    assert right >= 0.85 * len(small.matches())
+    latest = json.loads((folder / "broker.register.json").read_bytes())["latest"]
+    assert len(latest) == 2
+
+
+def len_of(town: Town, name: str) -> int:
+    return len(town.records["ab".index(name)])
+
+
+def test_json(folder: Path) -> None:
+    result = call("--json", "--seed", "5", "--threshold", "0.8", "--trust", "a.pub", "--trust", "b.pub")
+    assert result.exit_code == 0, result.output
+    quality = json.loads(result.stdout)
+    assert quality == json.loads((folder / "run" / "quality.json").read_bytes())
+    assert (quality["seed"], quality["threshold"]) == (5, 0.8)
+
+
+def test_without_trust_it_says_whose_signatures_they_are(folder: Path) -> None:
+    result = call("--register", "elsewhere.json")
+    assert result.exit_code == 0, result.output
+    for name in "ab":
+        assert f"{name}.pprl: signed by {site_key(name).verify_key}; check it" in result.stderr
+    assert (folder / "elsewhere.json").exists()
+    assert not (folder / "broker.register.json").exists()
+
+
+def test_trust_takes_a_key_as_text(folder: Path) -> None:
+    words = [word for name in "ab" for word in ("--trust", str(site_key(name).verify_key))]
+    assert call(*words).exit_code == 0
+
+
+def test_again_the_same_links(folder: Path) -> None:
+    assert call().exit_code == 0
+    first = {name: (folder / "run" / name).read_bytes() for name in ("links.csv", "links.parquet")}
+    assert call().exit_code == 0
+    assert {name: (folder / "run" / name).read_bytes() for name in first} == first
+    assert first["links.csv"].count(b"\n") > 50
+
+
+def test_another_key_than_the_trusted(fails: Callable[..., str], folder: Path) -> None:
+    message = fails("--trust", "a.pub", "--trust", "other.pub")
+    assert message.startswith("error: b.pprl: signed by pprlsite1")
+    assert message.count("\n") == 1
+    assert not (folder / "run").exists()
+    assert not (folder / "broker.register.json").exists()
+
+
+def test_one_duplicate_free_package_alone(fails: Callable[..., str], folder: Path) -> None:
+    message = fails("--trust", "a.pub", packages=("a.pprl",))
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1
+    assert not (folder / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "changes", "says"),
+    [
+        ((), {"key": "missing.key"}, "missing.key"),
+        (("--trust", "missing.pub"), {}, "missing.pub"),
+        ((), {"packages": ("a.pprl", "gone.pprl")}, "gone.pprl: cannot be read"),
+        ((), {"packages": ("a.pprl", "a.pprl")}, "both hold dataset a"),
+        ((), {"packages": ("a.pprl", "broker.key")}, "broker.key"),
+    ],
+)
+def test_what_cannot_be_run(
+    fails: Callable[..., str], folder: Path, words: tuple[str, ...], changes: dict[str, str], says: str
+) -> None:
+    message = fails(*words, **changes)
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1
+    assert says in message
+    assert not (folder / "run").exists()
+    assert not (folder / "broker.register.json").exists()
+
+
+def test_a_damaged_register(fails: Callable[..., str], folder: Path) -> None:
+    (folder / "broker.register.json").write_text("{")
+    assert "broker.register.json: is not a register" in fails()
+
+
+@pytest.mark.parametrize("threshold", ["0", "1", "-1", "0.9999", "half"])
+def test_threshold_out_of_range(fails: Callable[..., str], threshold: str) -> None:
+    assert "--threshold" in fails("--threshold", threshold, code=2)
+
+
+def test_a_folder_of_something_else_is_left_alone(fails: Callable[..., str], folder: Path) -> None:
+    (folder / "run").mkdir()
+    (folder / "run" / "thesis.txt").write_text("mine")
+    assert "run: exists and is not an output folder" in fails()
+    assert [path.name for path in (folder / "run").iterdir()] == ["thesis.txt"]
+    assert not (folder / "broker.register.json").exists()
+
+
+def test_an_older_delivery(fails: Callable[..., str], folder: Path, small: Town) -> None:
+    pack(folder / "a.new.pprl", a_schema(), small.records[0], dataset="a", sequence=2, valid_for=LONG)
+    assert call(packages=("a.new.pprl", "b.pprl")).exit_code == 0
+    assert "is older than delivery 2" in fails()
+
+
+def test_a_package_without_records(folder: Path) -> None:
+    pack(folder / "empty.pprl", a_schema(), [], valid_for=LONG)
+    result = call(packages=("a.pprl", "empty.pprl"))
+    assert (result.exit_code, type(result.exception)) == (1, LinkageError) or result.exit_code == 0
