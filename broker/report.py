@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 _WIDTH, _HEIGHT = 860.0, 260.0
 _LEFT, _BOTTOM, _TOP = 54.0, 44.0, 14.0
+_LABEL_WIDTH = 70.0
 
 
 def render_report(quality: dict[str, Any]) -> str:
@@ -53,7 +54,11 @@ def _chart(histogram: dict[str, Any]) -> dict[str, Any]:
         share: float = (math.log10(count) + 0.25) / (decades + 0.25) if count >= 0.6 else 0.0
         return round(_HEIGHT - _BOTTOM - share * (_HEIGHT - _BOTTOM - _TOP), 1)
 
-    base = y(0)
+    base, threshold = y(0), x(min(max(histogram["threshold"], low), high))
+    # Its label stands to the right of the line, where there is room.
+    label = {"x": threshold + 5, "anchor": "start"}
+    if threshold > _WIDTH - _LABEL_WIDTH:
+        label = {"x": threshold - 5, "anchor": "end"}
     bars = [
         {
             "x": x(left),
@@ -74,7 +79,8 @@ def _chart(histogram: dict[str, Any]) -> dict[str, Any]:
         "left": _LEFT,
         "base": base,
         "bars": bars,
-        "threshold": x(min(max(histogram["threshold"], low), high)),
+        "threshold": threshold,
+        "threshold_label": label,
         "ticks_x": [
             {"x": x(tick), "label": f"{tick:g}"} for tick in range(first, math.floor(high) + 1, step)
         ],
