@@ -272,3 +272,15 @@ def test_columns_of_a_field_layout():
         "exact:birth_date:day",
         "exact:sex:value",
     }
+
+
+@pytest.mark.parametrize(("n_keys", "right"), [(32, True), (33, False)])
+def test_match_keys_fit_the_bits_of_a_word(n_keys, right):
+    keys = "".join(f'[[match_key]]\nname = "key_{n}"\nparts = ["surname"]\n' for n in range(n_keys))
+    if right:
+        assert len(parse_schema(SHORT + keys).match_keys) == n_keys
+    else:
+        with pytest.raises(
+            SchemaError, match=r"^schema: 33 match keys are too many; at most 32 are allowed$"
+        ):
+            parse_schema(SHORT + keys)

@@ -23,6 +23,7 @@ NORMALISATION_VERSION: Final = 1
 ENCODING_VERSION: Final = 1
 
 MAX_FIELDS = 32
+MAX_MATCH_KEYS = 32
 MAX_HASHES = 64
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -147,6 +148,10 @@ class Schema(_Frozen):
             twice = next((name for name in listed if listed.count(name) > 1), None)
             if twice is not None:
                 raise ValueError(f"{what} {twice!r} stands twice")
+        if len(self.match_keys) > MAX_MATCH_KEYS:
+            raise ValueError(
+                f"{len(self.match_keys)} match keys are too many; at most {MAX_MATCH_KEYS} are allowed"
+            )
         for key in self.match_keys:
             for part in key.parsed:
                 for name in part.fields:
