@@ -226,7 +226,7 @@ def _fixed(column: pa.Array, dtype: type[np.generic]) -> npt.NDArray[Any]:
     width = column.type.byte_width
     data = np.frombuffer(column.buffers()[1], dtype=np.uint8)
     rows = data[column.offset * width : (column.offset + len(column)) * width]
-    return rows.view(dtype).reshape(len(column), -1)
+    return rows.view(dtype).reshape(len(column), width // np.dtype(dtype).itemsize)  # may be of no rows
 
 
 def _words(column: pa.Array) -> npt.NDArray[np.uint64]:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import broker.cli
 import pprl.cli
 
-WITH_EXAMPLE = {"keys", "schema", "inspect", "tokenise"}
+WITH_EXAMPLE = {"keys", "schema", "inspect", "tokenise", "link"}
 PROGRAMS = {"pprl": pprl.cli, "pprl-broker": broker.cli}
 
 
