@@ -83,13 +83,15 @@ def links_table(linkage: Linkage) -> pa.Table:
     links = linkage.links
     order = np.lexsort((links.right, links.left))
     left, right = links.left[order], links.right[order]
+    # Six digits, but neither certain nor below the threshold.
+    probability = np.clip(np.round(links.probability[order], 6), linkage.threshold, 1 - 1e-6)
     return pa.table(
         {
             "left_dataset": names.take(left),
             "left_record": texts.take(left),
             "right_dataset": names.take(right),
             "right_record": texts.take(right),
-            "probability": np.minimum(np.round(links.probability[order], 6), 1 - 1e-6),  # never certain
+            "probability": probability,
         }
     )
 

@@ -6,10 +6,12 @@ import csv
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta, timezone
 from html.parser import HTMLParser
 from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -84,6 +86,14 @@ def test_comparisons_and_entities(run, quality, linkage):
     assert quality["counts"]["links"] + quality["counts"]["links_dropped"] == sum(
         c["links"] for c in quality["comparisons"]
     )
+
+
+def test_rounding_brings_no_probability_below_the_threshold_or_to_one(linkage):
+    threshold = 0.1234567
+    probability = np.linspace(threshold, 1, len(linkage.links))
+    odd = replace(linkage, threshold=threshold, links=replace(linkage.links, probability=probability))
+    found = np.sort(np.asarray(release.links_table(odd)["probability"]))
+    assert (found[0], found[-1]) == (threshold, 0.999999)
 
 
 def test_twins_agree(run):
