@@ -89,7 +89,7 @@ def test_comparisons_and_entities(run, quality, linkage):
 
 
 def test_rounding_brings_no_probability_below_the_threshold_or_to_one(linkage):
-    threshold = 0.1234567
+    threshold = 0.1234564
     probability = np.linspace(threshold, 1, len(linkage.links))
     odd = replace(linkage, threshold=threshold, links=replace(linkage.links, probability=probability))
     found = np.sort(np.asarray(release.links_table(odd)["probability"]))
