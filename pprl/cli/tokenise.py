@@ -88,7 +88,7 @@ _ABSENT_SHARE, _INVALID_SHARE = 0.5, 0.05
 )
 @click.option(
     "--sequence",
-    type=click.IntRange(1, 2**53 - 1),
+    type=click.IntRange(1),
     metavar="N",
     help="Number of the delivery; the broker refuses one that is not higher than the last.  "
     "[default: the time in milliseconds]",
@@ -100,7 +100,7 @@ _ABSENT_SHARE, _INVALID_SHARE = 0.5, 0.05
 )
 @click.option(
     "--workers",
-    type=click.IntRange(1, 64),
+    type=click.IntRange(1),
     metavar="N",
     help="Processes that encode.  [default: processors, at most 8]",
 )
@@ -194,7 +194,7 @@ def tokenise(
     if as_json:
         click.echo(json.dumps(_document(made, warnings), indent=2, ensure_ascii=False))
         return
-    for line in _summary(made):
+    for line in _summary(made, doubtful=bool(warnings)):
         click.echo(line)
 
 
@@ -258,10 +258,10 @@ def _warnings(
             yield f"{name}: {n_absent / n_records:.1%} of the records have no value; {hint}"
 
 
-def _summary(made: Tokenised) -> Iterator[str]:
+def _summary(made: Tokenised, *, doubtful: bool) -> Iterator[str]:
     manifest = made.manifest
     vouched = "one for each person" if manifest.duplicate_free else "several may be of one person"
-    yield f"{manifest.n_records:,} records, {vouched}"
+    yield f"{manifest.n_records:,} record{'s' if manifest.n_records > 1 else ''}, {vouched}"
     yield ""
     rows: list[tuple[str, ...]] = [("field", "present", "", "missing", "placeholder", "invalid")]
     for name, count in made.counts.items():
@@ -281,7 +281,7 @@ def _summary(made: Tokenised) -> Iterator[str]:
     yield f"sealed to  {manifest.recipient}"
     yield f"expires    {manifest.expires:%Y-%m-%d %H:%M} UTC"
     yield ""
-    yield f"{made.package}: send it to the broker"
+    yield f"{made.package}: {'settle the warnings above, then ' if doubtful else ''}send it to the broker"
     yield f"{made.ids}: keep it here, and never with the package"
 
 

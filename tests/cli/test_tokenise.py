@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -95,7 +97,8 @@ sex               3   75.0%        1            0        0
     for text in (manifest.schema_sha256, KEY.tree(manifest.linkage_schema).check_value, manifest.signer):
         assert text in result.stdout
     assert result.stdout.endswith(
-        "\nout.pprl: send it to the broker\nout.ids.csv: keep it here, and never with the package\n"
+        "\nout.pprl: settle the warnings above, then send it to the broker\n"
+        "out.ids.csv: keep it here, and never with the package\n"
     )
     for text in ("Weber", "weber", KEY.secret.hex(), "PPRL-SITE-KEY"):
         assert text not in result.output
@@ -149,7 +152,10 @@ def test_later_deliveries_are_higher(folder):
 def test_files_of_ones_own_choice(folder):
     (folder / "private").mkdir()
     SigningKey(b"\x05" * 32).save("my.key")
-    well(ids="private/mine.csv", sign="my.key", recipient=BROKER.recipient)
+    (folder / "in.csv").write_text("\n".join(PATIENTS.splitlines()[:2]))
+    result = well(ids="private/mine.csv", sign="my.key", recipient=BROKER.recipient)
+    assert result.stdout.startswith("1 record, one for each person\n")
+    assert "\nout.pprl: send it to the broker\n" in result.stdout
     assert names(folder) == GIVEN | {"out.pprl", "private", "my.key"}
     assert names(folder / "private") == {"mine.csv"}
     assert inspect_package("out.pprl").signer == str(SigningKey(b"\x05" * 32).verify_key)
@@ -367,3 +373,22 @@ def test_a_signing_key_that_was_made_goes_with_a_failed_run(folder, monkeypatch)
     SigningKey(b"\x05" * 32).save("site.key")
     call()
     assert names(folder) == GIVEN | {"site.key"}
+
+
+@pytest.mark.parametrize(("sign", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_signals(folder, sign, code):
+    script = (
+        "import os, signal, sys, pprl.cli, pprl.site.tokenise as pipeline\n"
+        f"pipeline.write_package = lambda *_, **__: os.kill(os.getpid(), signal.{sign})\n"
+        "pprl.cli.main()\n"
+    )
+    words = [word for option in ASKED.items() for word in option]
+    done = subprocess.run(
+        [sys.executable, "-c", script, "tokenise", "in.csv", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert "Traceback" not in done.stderr
+    assert names(folder) == GIVEN

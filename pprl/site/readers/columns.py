@@ -244,7 +244,7 @@ def _no_columns(
         return f"no column for {what}; {_NO_HEADER}"
     near = _close(missing[0], free)
     fix = f"--columns {missing[0]}={near[0] if near else 'COLUMN'}"
-    hint = f"did you mean {fix}?" if near else f"map it with {fix}, or {missing[0]}= where the file has none"
+    hint = f"did you mean {fix}?" if near else f"map it with {fix}, or {missing[0]}= where the file has none;"
     return f"no column for {what}; {hint} columns here: {', '.join(free) or 'none left'}"
 
 
