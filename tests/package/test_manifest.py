@@ -211,11 +211,16 @@ def test_packages_that_must_not_be_mixed(manifest, changes, error):
         check_same_linkage(packages)
 
 
-def test_a_manifest_too_long_to_write(manifest, now):
+def test_a_manifest_too_long_to_write(manifest, monkeypatch):
+    monkeypatch.setattr("pprl.package.manifest.MAX_MANIFEST_BYTES", 1000)
+    with pytest.raises(PackageError, match="at most 1000 are allowed"):
+        sign_frame(manifest, KEY)
+
+
+def test_the_largest_schema_fits_a_manifest(manifest):
     fields = "\n".join(f'[[field]]\nname = "{"f" * 37}{i:02}"\nkind = "text"' for i in range(32))
     parts = ", ".join(f'"{"f" * 37}{i:02}"' for i in range(8))
-    keys = "\n".join(f'[[match_key]]\nname = "{i:0100}"\nparts = [{parts}]' for i in range(600))
+    keys = "\n".join(f'[[match_key]]\nname = "{i:0120}"\nparts = [{parts}]' for i in range(32))
     schema = parse_schema(f'[linkage]\nproject = "p"\nepoch = "1"\n{fields}\n{keys}', source="test")
-    long = manifest.model_copy(update={"linkage_schema": schema})
-    with pytest.raises(PackageError, match=f"at most {MAX_MANIFEST_BYTES} are allowed"):
-        sign_frame(long, KEY)
+    largest = manifest.model_copy(update={"linkage_schema": schema})
+    assert len(sign_frame(largest, KEY)) < MAX_MANIFEST_BYTES
