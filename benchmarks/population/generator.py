@@ -16,6 +16,7 @@ from benchmarks.population.places import N_NATIONAL_IDS, Places
 from benchmarks.population.records import records_of
 from benchmarks.population.sites import Attendance, Site, several_sites
 from benchmarks.population.tables import NameTables, name_tables
+from benchmarks.population.words import zero_padded
 from pprl.errors import PprlError
 
 if TYPE_CHECKING:
@@ -142,9 +143,7 @@ class Population:
             left, right = (self.attendance.record_ids(s, numbers[s][both, 0]) for s in (0, 1))
             return pa.table({"left_id": pa.array(left), "right_id": pa.array(right)})
         shuffled = Permutation(self.n_people, seed=self.seed, purpose="cluster id")(person)
-        clusters = np.strings.add(
-            "p-", np.char.zfill((shuffled + 1).astype(np.str_), len(str(self.n_people)))
-        )
+        clusters = np.strings.add("p-", zero_padded(shuffled + 1, len(str(self.n_people))))
         ids, whose = [], []
         for site, held in enumerate(numbers):
             rows, copies = np.nonzero(held >= 0)

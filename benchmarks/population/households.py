@@ -30,8 +30,8 @@ _CHILD_SHARES = (0.38, 0.38, 0.16, 0.06, 0.02)
 _HEAD_AGES = {
     ALONE: [(0, 19.0), (0.15, 26.0), (0.35, 40.0), (0.6, 60.0), (0.85, 77.0), (1, 99.0)],
     COUPLE: [(0, 20.0), (0.15, 29.0), (0.35, 50.0), (0.7, 66.0), (0.9, 78.0), (1, 97.0)],
-    PARENTS: [(0, 20.0), (0.1, 28.0), (0.5, 39.0), (0.9, 50.0), (1, 62.0)],
-    SINGLE_PARENT: [(0, 18.0), (0.15, 25.0), (0.5, 36.0), (0.9, 48.0), (1, 60.0)],
+    PARENTS: [(0, 21.0), (0.1, 30.0), (0.5, 41.0), (0.9, 52.0), (1, 64.0)],
+    SINGLE_PARENT: [(0, 19.0), (0.15, 28.0), (0.5, 39.0), (0.9, 50.0), (1, 62.0)],
     GENERATIONS: [(0, 24.0), (0.5, 42.0), (1, 62.0)],
     SHARED: [(0, 18.0), (0.5, 25.0), (0.8, 34.0), (1, 78.0)],
 }
@@ -121,7 +121,8 @@ def ages(members: Members, dice: Dice) -> Floats:
     # children are younger than the younger parent by 17 years and more, and come one after the other
     youngest_parent = np.minimum(head, partner[members.partner])
     oldest = np.where(head_uniform > 0.9, 31.0, 20.0)
-    eldest = other[members.head] * np.minimum(youngest_parent - 17.0, oldest)
+    share = curve([(0, 0.0), (0.2, 0.35), (0.6, 0.75), (1, 1.0)], other[members.head])
+    eldest = share * np.minimum(youngest_parent - 17.0, oldest)
     n_children = np.bincount(members.household, weights=members.role == CHILD)[members.household]
     child = eldest * (1.0 - (members.rank - 0.7 * uniform * (members.rank > 0)) / np.maximum(n_children, 1.0))
     twins = dice("twins")[members.head] < _TWINS

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.population.chance import Dice, Floats, Ints, Permutation, Text, below, curve, hashed
 from benchmarks.population.tables import GROUPS
-from benchmarks.population.words import words
+from benchmarks.population.words import words, zero_padded
 
 NATIONAL_SHARES = (0.578, 0.121, 0.061, 0.007, 0.046, 0.187)
 """Of `GROUPS` in the population: US Census 2020, other races counted with two and more."""
@@ -90,7 +90,7 @@ class Places:
         spacing = 98_000 / n
         codes = (1_001 + (np.arange(n) + 0.9 * dice("postcode")) * spacing).astype(np.int64)
         codes[codes == 12_345] += 1  # read as a placeholder everywhere
-        self.postcodes = np.char.zfill(codes.astype(np.str_), 5)
+        self.postcodes = zero_padded(codes, 5)
         self._area_code = _AREA_CODES[np.arange(n) * len(_AREA_CODES) // n]
         weight = curve([(0, 0.1), (0.5, 0.7), (0.9, 2.2), (1, 5)], dice("weight"))
         self._edges = np.cumsum(weight) / weight.sum()
@@ -143,14 +143,14 @@ class Places:
 
 def phone_text(numbers: Ints) -> Text:
     """Return ten digits as ``370-555-0123``."""
-    return _hyphened(numbers, 1_000_000_000, (3, 6))
+    return _hyphened(numbers, 10, (3, 6))
 
 
 def national_id_text(numbers: Ints) -> Text:
     """Return ``9AA-GG-SSSS`` for numbers from 0 to `N_NATIONAL_IDS` - 1."""
     rest, serial = numbers // 9999, numbers % 9999 + 1
     area, group = rest // 49, rest % 49 + 1
-    return _hyphened(900_000_000 + area * 1_000_000 + group * 10_000 + serial, 100_000_000, (3, 5))
+    return _hyphened(900_000_000 + area * 1_000_000 + group * 10_000 + serial, 9, (3, 5))
 
 
 @cache
@@ -215,10 +215,9 @@ def _group_edges(weight: Floats, dice: Dice) -> Floats:
     return np.cumsum(shares, axis=1)
 
 
-def _hyphened(numbers: Ints, top: int, cuts: tuple[int, int]) -> Text:
-    """Write whole numbers whose first digit has the value ``top`` with hyphens behind two of their digits."""
-    n_digits = len(str(top))
-    digits = numbers[:, None] // 10 ** np.arange(n_digits - 1, -1, -1) % 10 + ord("0")
+def _hyphened(numbers: Ints, n_digits: int, cuts: tuple[int, int]) -> Text:
+    """Write whole numbers with hyphens behind two of their digits."""
+    digits = zero_padded(numbers, n_digits).view(np.uint32).reshape(-1, n_digits)
     codes = np.full((len(numbers), n_digits + 2), ord("-"), dtype=np.uint32)
     first, second = cuts
     codes[:, :first] = digits[:, :first]

@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.population.chance import Bools, Floats, Ints, Permutation, Text
 from benchmarks.population.noise import PRESETS, Noise
+from benchmarks.population.words import zero_padded
 from pprl.errors import PprlError
 
 COLUMNS = (
@@ -177,7 +178,7 @@ class Attendance:
 
     def record_ids(self, site: int, numbers: Ints) -> Text:
         """Return ids of records at a site; they tell nothing."""
-        digits = np.char.zfill((numbers + 1).astype(np.str_), len(str(self.n_records[site])))
+        digits = zero_padded(numbers + 1, len(str(self.n_records[site])))
         return np.strings.add(f"{self._sites[site].name}-", digits)
 
     def _records_at(self, site: int, place: Ints, stretch: Ints) -> Ints:

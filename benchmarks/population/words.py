@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.population.chance import Text
+from benchmarks.population.chance import Ints, Text
 
 FILE = Path(__file__).with_name("words.toml")
 
@@ -37,6 +37,12 @@ def without_marks(values: Text) -> Text:
     result = values.copy()
     result[marked] = [plain(value) for value in values[marked].tolist()]
     return result
+
+
+def zero_padded(numbers: Ints, n_digits: int) -> Text:
+    """Return whole numbers as text of so many digits."""
+    digits = numbers[:, None] // 10 ** np.arange(n_digits - 1, -1, -1) % 10 + ord("0")
+    return np.ascontiguousarray(digits, dtype=np.uint32).view(f"<U{n_digits}").reshape(-1)
 
 
 @cache
