@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,9 @@ from pprl import similarity
 
 Rows = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
+
+MAX_BLOCK_PAIRS = 2_500
+"""A match-key value shared by more pairs than this makes no candidates by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +65,19 @@ def pairs_of(codes: Rows, left: Dataset, right: Dataset | None) -> Pairs:
     return Pairs(codes // n_right, codes % n_right, n_possible_pairs(left, right))
 
 
-def near_pairs(
-    left: Dataset,
-    right: Dataset | None,
-    *,
-    max_distance: int,
-    n_threads: int | None = None,
-    advance: Callable[[int], None] = lambda _: None,
-) -> Rows:
+def near_pairs(left: Dataset, right: Dataset | None, *, max_distance: int) -> Rows:
     """Codes of all pairs whose record filters are at most ``max_distance`` bits apart; exact, nothing is blocked."""
     other = left if right is None else right
     rows = similarity.within(
         left.filters["record"],
         None if right is None else right.filters["record"],
         max_distance=max_distance,
-        n_threads=n_threads,
-        advance=advance,
     )
     return rows[0] * len(other) + rows[1]
 
 
 def pairs_sharing_a_key(
-    left: Dataset, right: Dataset | None, *, max_block_pairs: int
+    left: Dataset, right: Dataset | None, *, max_block_pairs: int = MAX_BLOCK_PAIRS
 ) -> tuple[Rows, tuple[CappedKey, ...]]:
     """Codes of all pairs that share a value of some match key.
 

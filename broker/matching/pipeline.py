@@ -214,18 +214,20 @@ def _compare(
     null_ratio = null @ fit.weights + fit.intercept
 
     clock.start("resolve")
-    chosen = resolve.choose(pairs, fit.posterior, log_ratio, threshold=threshold, exclusive=exclusive)
+    links = {
+        cut: resolve.choose(pairs, fit.posterior, log_ratio, threshold=cut, exclusive=exclusive)
+        for cut in sorted({threshold, *THRESHOLDS}, key=lambda cut: (cut != threshold, cut))
+    }
+    chosen = links[threshold]
 
     clock.start("estimate")
     n_missed = quality.missed_by_candidates(fit.posterior, found.from_filter, found.from_key)
-    estimates = []
-    for cut in sorted({threshold, *THRESHOLDS}, key=lambda cut: (cut != threshold, cut)):
-        links = resolve.choose(pairs, fit.posterior, log_ratio, threshold=cut, exclusive=exclusive)
-        estimates.append(
-            estimate(
-                pairs, fit.posterior, links, threshold=cut, n_left=len(left), n_missed=n_missed, seed=seed
-            )
+    estimates = tuple(
+        estimate(
+            pairs, fit.posterior, found_at, threshold=cut, n_left=len(left), n_missed=n_missed, seed=seed
         )
+        for cut, found_at in links.items()
+    )
     even = float(np.log(max(pairs.n_possible / fit.n_matches - 1, 1e-9)))
     heavy = log_ratio >= even
     doubts = quality.doubts(
@@ -253,7 +255,7 @@ def _compare(
         links=Pairs(pairs.left[chosen], pairs.right[chosen], pairs.n_possible),
         probability=fit.posterior[chosen],
         n_missed=n_missed,
-        estimates=tuple(estimates),
+        estimates=estimates,
         doubts=doubts,
         histogram=_histogram(log_ratio, null_ratio, null_weight, even + np.log(threshold / (1 - threshold))),
         seconds=clock.seconds,

@@ -36,13 +36,13 @@ Where the two sites write things differently the pairs within do not see it, and
 taken for evidence; where there are few records the pairs between say little. Half and half loses neither.
 """
 _MIN_MATCHES = 5.0
-_MAX_SHARE = 0.999
-_MAX_OVERLAP = 0.98
-_MAX_WEIGHT = 40.0
-_MAX_STEP = 3.0
-_START_SHARE = 0.5
-_MAX_GROUP = 20
-_NEAR_PER_ROW = 4
+_MAX_SHARE = 0.999  # of the smaller dataset, to be matched
+_MAX_OVERLAP = 0.98  # in the odds of having no match, which would else vanish
+_MAX_WEIGHT = 40.0  # nats, so that sums of exponentials stay finite
+_MAX_STEP = 3.0  # nats in one Newton step
+_START_SHARE = 0.5  # of the smaller dataset, taken to be matched at first
+_MAX_GROUP = 20  # rows of one person on a side, where several may be
+_NEAR_PER_ROW = 4  # pairs that the regression keeps in full; of the others as many are sampled
 
 
 @dataclass(frozen=True, slots=True)

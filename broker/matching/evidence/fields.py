@@ -22,7 +22,6 @@ from broker.matching.candidates import Pairs, n_possible_pairs, pairs_sharing_a_
 from broker.matching.dataset import Dataset
 from broker.matching.evidence import levels as lv
 from broker.matching.evidence.model import Feature, Features, Floats, Found, merge
-from broker.matching.evidence.record import MAX_BLOCK_PAIRS
 from pprl import similarity
 from pprl.schema import FieldSpec, Kind, Schema, Tokens
 
@@ -38,6 +37,7 @@ _SWAPPED, _MOVED = lv.EQUAL + len(lv.RARITY_BINS), lv.EQUAL + len(lv.RARITY_BINS
 _M_SWAPPED, _M_MOVED = 0.01, 0.02
 _NAMES = (Kind.GIVEN_NAME, Kind.SURNAME)
 _CHAINED = (Kind.CITY, Kind.STREET)
+_N_CHAINED = len(lv.M_PRIOR)  # levels of a chained field in each state of its condition
 
 _DATE = (
     ("missing", 0.0),
@@ -67,13 +67,18 @@ _CATEGORY = (("missing", 0.0), ("disagree", 0.05), ("agree", 0.95))
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """One column: its labels and default m, and the function that gives the levels of pairs."""
+    """One column: its labels and default m, and the function that gives the levels of pairs.
+
+    ``u_equal`` holds u of the equal levels where it is known from frequencies; ``contexts`` the ranges of levels
+    within which m and u are given a condition, where there is one.
+    """
 
     part: str
     labels: tuple[str, ...]
     m_prior: Floats
     levels: Callable[[Dataset, Dataset, Pairs], lv.Levels]
     u_equal: Floats | None = None
+    contexts: tuple[slice, ...] = ()
 
 
 class FieldEvidence:
@@ -132,7 +137,7 @@ class FieldEvidence:
 
     def candidates(self, left: Dataset, right: Dataset | None) -> Found:
         """All pairs whose filters alone weigh enough by the prior, and all that share a match key."""
-        by_key, capped = pairs_sharing_a_key(left, right, max_block_pairs=MAX_BLOCK_PAIRS)
+        by_key, capped = pairs_sharing_a_key(left, right)
         by_filter = np.empty(0, dtype=np.int64)
         if n_possible_pairs(left, right) <= MAX_ALL_PAIRS and self._quick:
             other = left if right is None else right
@@ -150,11 +155,11 @@ class FieldEvidence:
     def measure(self, left: Dataset, right: Dataset, pairs: Pairs) -> Features:
         """Indicators of the levels, float32, shape (pairs, features); all zero for a missing column."""
         out = np.zeros((len(pairs), len(self._features)), dtype=np.float32)
-        place, every = 0, np.arange(len(pairs))
+        place = 0
         for column in self._columns:
             level = column.levels(left, right, pairs)
-            some = level > 0
-            out[every[some], place + level[some] - 1] = 1
+            rows = np.flatnonzero(level)
+            out[rows, place + level[rows] - 1] = 1
             place += len(column.labels) - 1
         return out
 
@@ -166,17 +171,17 @@ class FieldEvidence:
         if field.kind is Kind.MIDDLE_NAME:
             return _simple(field, _MIDDLE, lambda a, b, p: self._middle_levels(field, a, b, p))
         if field.tokens is Tokens.WHOLE:
-            return _simple(field, _CATEGORY, lambda a, b, p: _category_levels(field, a, b, p))
+            return _simple(field, _CATEGORY, lambda a, b, p: _same(a, b, p, f"{field.name}:value"))
         condition = self._condition(field)
         if condition is not None:
-            n = len(lv.M_PRIOR)
             states = [f"{condition.name} {state}" for state in ("not equal", "equal")]
             labels = ("missing", *(f"{label}, {s}" for s in states for label in (*lv.LABELS[1:5], "equal")))
             return _Column(
                 field.name,
                 labels,
                 np.concatenate([[0.0], np.tile(lv.M_PRIOR, 2)]),
-                lambda a, b, p: self._chained_levels(field, condition, n, a, b, p),
+                lambda a, b, p: self._chained_levels(field, condition, a, b, p),
+                contexts=(slice(1, 1 + _N_CHAINED), slice(1 + _N_CHAINED, 1 + 2 * _N_CHAINED)),
             )
         rarity = lv.Rarity.count(datasets, field.name)
         equal = lv.M_PRIOR[-1]
@@ -209,11 +214,11 @@ class FieldEvidence:
         return None
 
     def _chained_levels(
-        self, field: FieldSpec, condition: FieldSpec, n: int, left: Dataset, right: Dataset, pairs: Pairs
+        self, field: FieldSpec, condition: FieldSpec, left: Dataset, right: Dataset, pairs: Pairs
     ) -> lv.Levels:
         level = lv.similarity_levels(self._schema, field, left, right, pairs, None)
         equal = lv.bits_apart(left, right, pairs, condition.name, condition.name) == 0
-        return np.where((level > 0) & equal, level + n, level).astype(np.int8)
+        return np.where((level > 0) & equal, level + _N_CHAINED, level).astype(np.int8)
 
     def _close(
         self, left: Dataset, right: Dataset, pairs: Pairs, one: Kind, two: Kind
@@ -305,7 +310,7 @@ class FieldEvidence:
         return np.stack([lv.has_filter(dataset, field.name) for field in self._quick])
 
     def _quick_tables(self) -> npt.NDArray[np.float32]:
-        """Prior weight of a field by distance: u is taken as one in a hundred for every kind of nearness."""
+        """Rough weight of a field by distance: what an equal value typically weighs, less where it is only like."""
         n_bits = self._schema.filter.n_bits
         tables = np.zeros((len(self._quick), n_bits + 1), dtype=np.float32)
         for table, field in zip(tables, self._quick, strict=True):
@@ -352,17 +357,12 @@ def _prior_weights(column: _Column, counts: npt.NDArray[np.int64] | None) -> Flo
         equal = slice(lv.EQUAL, lv.EQUAL + len(lv.RARITY_BINS))
         u[equal] = np.maximum(column.u_equal, 1e-7)
     weights = np.log(np.maximum(m, 1e-6) / u)
-    if " not equal" in "".join(column.labels):  # a chained column: m and u given the condition
-        half = (len(m) - 1) // 2
-        for part in (slice(1, 1 + half), slice(1 + half, len(m))):
-            weights[part] = np.log(m[part] / ((counts[part] + 0.3) / max(counts[part].sum() + 0.3 * half, 1)))
+    for context in column.contexts:
+        seen = counts[context]
+        weights[context] = np.log(m[context] / ((seen + 0.3) / max(seen.sum() + 0.3 * len(seen), 1)))
     weights[0] = 0
     clipped: Floats = np.clip(weights, -6, 14)
     return clipped
-
-
-def _category_levels(field: FieldSpec, left: Dataset, right: Dataset, pairs: Pairs) -> lv.Levels:
-    return _same(left, right, pairs, f"{field.name}:value")
 
 
 def _same(left: Dataset, right: Dataset, pairs: Pairs, name: str) -> lv.Levels:

@@ -5,7 +5,7 @@
     0 missing   1 disagree   2 Dice >= .5   3 Dice >= .65   4 Dice >= .8   5... equal, by rarity of the value
 
 Under diffusion a Dice coefficient is seen as a Hamming distance: two values of n tokens each differ in
-``2 n (1 - Dice)`` tokens, hence in ``2 n (1 - Dice) k (1 - fill)`` of the l bits before diffusion, and in
+``2 n (1 - Dice)`` tokens, hence in a share ``d = 2 n (1 - Dice) .88 k / l`` of the bits before diffusion, and in
 ``(1 - (1 - 2d)**t) / 2`` of them after it.
 """
 

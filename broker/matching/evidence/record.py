@@ -12,9 +12,6 @@ from pprl import similarity
 from pprl.schema import Schema
 from pprl.schema.kinds import DEFAULTS
 
-MAX_BLOCK_PAIRS = 2_500
-"""A match-key value shared by more pairs than this makes no candidates by itself."""
-
 _CUT_SD = 3.3  # candidates lie this many standard deviations below the distance of strangers, one half
 _NEARNESS_FLOOR = 0.1  # of 1 - 2d; at d = .45 a distance stops telling
 _KNOTS = (0.38, 0.42)  # where the weight of a distance may change its slope
@@ -82,7 +79,7 @@ class RecordEvidence:
 
     def candidates(self, left: Dataset, right: Dataset | None) -> Found:
         """All pairs near by filter, and all that share a match key not held by too many."""
-        by_key, capped = pairs_sharing_a_key(left, right, max_block_pairs=MAX_BLOCK_PAIRS)
+        by_key, capped = pairs_sharing_a_key(left, right)
         by_filter = np.empty(0, dtype=np.int64)
         if self._has_filter:
             by_filter = near_pairs(left, right, max_distance=self._max_distance)
