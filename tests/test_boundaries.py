@@ -28,6 +28,7 @@ FOR_THE_BROKER = {
     "pprl.similarity",
     "pprl.files",
     "pprl.console",
+    "pprl.compiled",
 }
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 

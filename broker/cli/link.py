@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pprl.console import note, progress, stages
+from pprl.console import note, progress
 
 
 @click.command(no_args_is_help=True)
@@ -94,8 +94,7 @@ def link(
                 f"{delivery.path}: signed by {delivery.manifest.signer}; check it with the site, or use --trust"
             )
     intake_seconds = time.perf_counter() - began
-    with stages("linking") as stage:
-        linkage = link_datasets(datasets, threshold=threshold, seed=seed, stage=stage)
+    linkage = link_datasets(datasets, threshold=threshold, seed=seed, progress=progress)
     manifests = [delivery.manifest for delivery in deliveries]
     quality = write_run(linkage, manifests, out, seed=seed, intake_seconds=intake_seconds, now=now)
     for comparison in quality["comparisons"]:

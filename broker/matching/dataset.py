@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,8 @@ class Dataset:
         For each match key of the schema, its one or two columns; 0 where missing.
     duplicate_free : bool
         The site asserts that no person has two rows.
+    derived : mapping of str to ndarray of uint8, shape (n,)
+        What an evidence model worked out for each record beforehand.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Dataset:
     exact: Mapping[str, Words]
     keys: tuple[tuple[Words, ...], ...]
     duplicate_free: bool
+    derived: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.guids)
@@ -51,3 +54,16 @@ class Dataset:
         """Which records have a value for a field, shape (n,)."""
         bit = np.uint32(self.schema.field_names.index(field))
         return (self.presence >> bit & np.uint32(1)).astype(np.bool_)
+
+    def rows(self, first: int, last: int) -> Dataset:
+        """The rows ``first`` to ``last - 1``, without a copy."""
+        some = slice(first, last)
+        return replace(
+            self,
+            guids=self.guids[some],
+            presence=self.presence[some],
+            filters={name: words[some] for name, words in self.filters.items()},
+            exact={name: tokens[some] for name, tokens in self.exact.items()},
+            keys=tuple(tuple(column[some] for column in columns) for columns in self.keys),
+            derived={name: values[some] for name, values in self.derived.items()},
+        )

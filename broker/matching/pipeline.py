@@ -1,22 +1,25 @@
-"""The matching pipeline: candidates, compare, weigh, resolve, estimate; pure, on arrays."""
+"""The matching pipeline: candidates, compare, weigh, resolve, estimate; on arrays, whatever the engine."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from broker.engines import Advance, Engine, Progress
+from broker.engines.local import LocalEngine
 from broker.matching import quality, resolve, weigh
-from broker.matching.candidates import CappedKey, Pairs, n_possible_pairs
+from broker.matching.candidates import CappedKey, Found, Pairs, Scope
 from broker.matching.dataset import Dataset
-from broker.matching.evidence import Evidence, Feature, evidence_for
+from broker.matching.evidence import Evidence, Feature, evidence_for, patterns, sums
 from broker.matching.evidence.model import Features, Floats
-from broker.matching.quality import THRESHOLDS, Estimate, estimate
+from broker.matching.plan import Candidates, ComparisonPlan, Plan, Size, make_plan
+from broker.matching.quality import THRESHOLDS, Estimate
 from broker.matching.resolve import Links, gather_entities
 from pprl.errors import LinkageError
 
@@ -52,6 +55,12 @@ class Comparison:
     ----------
     left, right : int
         Dataset numbers.
+    all_pairs : bool
+        Whether all pairs were compared by filter, or only those that share a match key and a probe.
+    why : str
+        Of that choice.
+    n_compared : int
+        Comparisons of filters, strangers included.
     n_possible, n_candidates, by_filter, by_key : int
         Pairs.
     capped : tuple of CappedKey
@@ -72,6 +81,9 @@ class Comparison:
 
     left: int
     right: int
+    all_pairs: bool
+    why: str
+    n_compared: int
     n_possible: int
     n_candidates: int
     by_filter: int
@@ -112,12 +124,35 @@ class Linkage:
     threshold: float
 
 
+def _silent(label: str, total: int | None, *, unit: str = "") -> AbstractContextManager[Advance]:
+    return nullcontext(lambda _: None)
+
+
+def plan_for(datasets: Sequence[Dataset], candidates: Candidates = "auto") -> Plan:
+    """The plan of a run over these datasets.
+
+    Raises
+    ------
+    LinkageError
+        There are no two records to compare.
+    """
+    sizes = [Size(dataset.name, len(dataset), dataset.duplicate_free) for dataset in datasets]
+    plan = make_plan(sizes, datasets[0].schema, candidates=candidates) if datasets else None
+    if plan is None or not plan.comparisons:
+        raise LinkageError(
+            "there is nothing to link: give two datasets that hold records, or one that may hold duplicates"
+        )
+    return plan
+
+
 def link(
     datasets: Sequence[Dataset],
     *,
     threshold: float = DEFAULT_THRESHOLD,
     seed: int = 0,
-    stage: Callable[[str], None] = lambda _: None,
+    candidates: Candidates = "auto",
+    engine: Engine | None = None,
+    progress: Progress = _silent,
 ) -> Linkage:
     """Link datasets of one schema, every two of them, and gather entities over all.
 
@@ -129,8 +164,12 @@ def link(
         Least posterior of a link.
     seed : int
         Of all samples; the same inputs and seed give the same links.
-    stage : callable
-        Told the name of each stage as it begins.
+    candidates : {"auto", "all", "keys"}
+        As of `make_plan`.
+    engine : Engine, optional
+        Where candidates are found and compared; this machine by default.
+    progress : callable
+        Such as `pprl.console.progress`.
 
     Returns
     -------
@@ -142,109 +181,116 @@ def link(
     LinkageError
         There are no two records to compare.
     """
-    numbers = list(combinations(range(len(datasets)), 2))
-    numbers += [(d, d) for d, dataset in enumerate(datasets) if not dataset.duplicate_free]
-    numbers = [(left, right) for left, right in numbers if _can_match(datasets, left, right)]
-    if not numbers:
-        raise LinkageError(
-            "there is nothing to link: give two datasets that hold records, or one that may hold duplicates"
-        )
+    plan = plan_for(datasets, candidates)
+    engine = LocalEngine() if engine is None else engine
     # Many small products: on a busy machine the threads of BLAS would wait for each other most of the time.
     with threadpool_limits(1, "blas"):
         comparisons = tuple(
-            _compare(datasets, left, right, threshold=threshold, seed=seed, stage=stage)
-            for left, right in numbers
+            _compare(datasets, planned, engine, threshold=threshold, seed=seed, progress=progress)
+            for planned in plan.comparisons
         )
-    stage("entities")
-    starts = np.concatenate([[0], np.cumsum([len(dataset) for dataset in datasets])])
-    links = Links(
-        np.concatenate([starts[c.left] + c.links.left for c in comparisons]),
-        np.concatenate([starts[c.right] + c.links.right for c in comparisons]),
-        np.concatenate([c.probability for c in comparisons]),
-    )
-    entity, kept = gather_entities(links, [len(d) for d in datasets], [d.duplicate_free for d in datasets])
+    with progress("entities", None):
+        starts = np.concatenate([[0], np.cumsum([len(dataset) for dataset in datasets])])
+        links = Links(
+            np.concatenate([starts[c.left] + c.links.left for c in comparisons]),
+            np.concatenate([starts[c.right] + c.links.right for c in comparisons]),
+            np.concatenate([c.probability for c in comparisons]),
+        )
+        entity, kept = gather_entities(
+            links, [len(d) for d in datasets], [d.duplicate_free for d in datasets]
+        )
     links = Links(links.left[kept], links.right[kept], links.probability[kept])
     return Linkage(tuple(datasets), comparisons, links, entity, int((~kept).sum()), threshold)
 
 
-def _can_match(datasets: Sequence[Dataset], left: int, right: int) -> bool:
-    other = None if left == right else datasets[right]
-    return n_possible_pairs(datasets[left], other) > 0
-
-
 def _compare(
     datasets: Sequence[Dataset],
-    left_number: int,
-    right_number: int,
+    plan: ComparisonPlan,
+    engine: Engine,
     *,
     threshold: float,
     seed: int,
-    stage: Callable[[str], None],
+    progress: Progress,
 ) -> Comparison:
-    left, right = datasets[left_number], datasets[right_number]
-    itself = left_number == right_number
-    title = f"{left.name} x {right.name}"
-    clock = _Clock(lambda name: stage(f"{title}: {name}"))
+    left, right = datasets[plan.rows], datasets[plan.columns]
+    itself = plan.itself
+    first, last = sorted((plan.rows, plan.columns))
+    title = f"{datasets[first].name} x {datasets[last].name}"
+    clock = _Clock()
 
-    clock.start("candidates")
-    # A dataset that may hold duplicates is no null of its own; the others tell what strangers look like.
-    strangers = [d for d in (datasets if itself else (left, right)) if d.duplicate_free]
-    evidence = evidence_for((left, *strangers) if itself else (left, right), seed=seed)
-    found = evidence.candidates(left, None if itself else right)
-    pairs = found.pairs
+    def show(label: str, total: int | None, *, unit: str = "") -> AbstractContextManager[Advance]:
+        return progress(f"{title}: {label}", total, unit=unit)
 
-    clock.start("compare")
-    cross = evidence.measure(left, right, pairs)
-    null, n_within = _within(evidence, strangers)
-    null_weight = pairs.n_possible / n_within if n_within else 0.0
+    with clock("candidates"):
+        # A dataset that may hold duplicates is no null of its own; the others tell what strangers look like.
+        strangers = tuple(datasets[d] for d, _ in plan.null)
+        evidence = evidence_for(left, None if itself else right, strangers, seed=seed)
+        left, right = evidence.prepare(left), evidence.prepare(right)
+        found = engine.candidates(evidence, left, None if itself else right, plan.cross, progress=show)
+        pairs = found.pairs
 
-    clock.start("weigh")
-    exclusive = (not itself and right.duplicate_free, not itself and left.duplicate_free)
-    fit = weigh.fit(
-        cross,
-        pairs,
-        null,
-        null_weight,
-        features=evidence.features,
-        shape=(len(left), len(right)),
-        exclusive=exclusive,
-        seed=seed,
-    )
-    log_ratio = cross @ fit.weights + fit.intercept
-    null_ratio = null @ fit.weights + fit.intercept
+    with clock("compare"), show("comparing candidates", None):
+        vectors, of_pair = patterns(engine.compare(evidence, left, right, pairs))
+        cross = evidence.measure(vectors)
+        pair_weight = _stands_for(found, plan.cross)
 
-    clock.start("resolve")
-    links = {
-        cut: resolve.choose(pairs, fit.posterior, log_ratio, threshold=cut, exclusive=exclusive)
-        for cut in sorted({threshold, *THRESHOLDS}, key=lambda cut: (cut != threshold, cut))
-    }
-    chosen = links[threshold]
+    with clock("strangers"):
+        scopes = [scope for _, scope in plan.null]
+        null = _null(engine, evidence, strangers, scopes, n_possible=pairs.n_possible, progress=show)
 
-    clock.start("estimate")
-    n_missed = quality.missed_by_candidates(fit.posterior, found.from_filter, found.from_key)
-    estimates = tuple(
-        estimate(
-            pairs, fit.posterior, found_at, threshold=cut, n_left=len(left), n_missed=n_missed, seed=seed
+    with clock("weigh"), show("weighing", None):
+        exclusive = (not itself and right.duplicate_free, not itself and left.duplicate_free)
+        fit = weigh.fit(
+            cross,
+            of_pair,
+            pairs,
+            pair_weight,
+            null.features,
+            null.weight,
+            features=evidence.features,
+            shape=(len(left), len(right)),
+            exclusive=exclusive,
+            seed=seed,
         )
-        for cut, found_at in links.items()
-    )
-    even = float(np.log(max(pairs.n_possible / fit.n_matches - 1, 1e-9)))
-    heavy = log_ratio >= even
-    doubts = quality.doubts(
-        n_matches=fit.n_matches,
-        shape=(len(left), len(right)),
-        converged=fit.converged,
-        at_bound=fit.at_bound,
-        has_null=bool(n_within),
-        expected_above=float(fit.posterior[heavy].sum()),
-        n_above=int(heavy.sum()),
-        n_null_above=int((null_ratio >= even).sum()),
-        null_weight=null_weight,
-    )
-    clock.stop()
+        log_ratio = cross @ fit.weights + fit.intercept
+        null_ratio = null.features @ fit.weights + fit.intercept
+
+    with clock("resolve"):
+        cuts = sorted({threshold, *THRESHOLDS}, key=lambda cut: (cut != threshold, cut))
+        # The surest links are taken first, so those of a higher threshold are among those of a lower.
+        chosen = resolve.choose(
+            pairs, fit.posterior, log_ratio[of_pair], threshold=min(cuts), exclusive=exclusive
+        )
+        links = {cut: chosen[fit.posterior[chosen] >= cut] for cut in cuts}
+
+    with clock("estimate"):
+        n_missed = quality.missed_by_candidates(
+            fit.posterior, found.from_filter, found.from_key, pairs.left < plan.cross.n_probed
+        )
+        estimates = quality.estimate(pairs, fit.posterior, links, n_missed=n_missed, seed=seed)
+        even = float(np.log(max(pairs.n_possible / fit.n_matches - 1, 1e-9)))
+        heavy, null_heavy = log_ratio >= even, null_ratio >= even
+        counts = sums(of_pair, pair_weight, len(cross))
+        doubts = quality.doubts(
+            n_matches=fit.n_matches,
+            shape=(len(left), len(right)),
+            converged=fit.converged,
+            at_bound=fit.at_bound,
+            has_null=bool(plan.null),
+            expected_above=float((fit.posterior * pair_weight)[heavy[of_pair]].sum()),
+            n_above=round(float(counts[heavy].sum())),
+            n_null_above=int(null.n_pairs[null_heavy].sum()),
+            null_above=float(null.weight[null_heavy].sum()),
+        )
+    made = pairs.some(links[threshold])
+    if plan.rows != first:
+        made = Pairs(made.right, made.left, made.n_possible)
     return Comparison(
-        left=left_number,
-        right=right_number,
+        left=first,
+        right=last,
+        all_pairs=plan.all_pairs,
+        why=plan.why,
+        n_compared=plan.n_compared if evidence.compares_filters else 0,
         n_possible=pairs.n_possible,
         n_candidates=len(pairs),
         by_filter=int(found.from_filter.sum()),
@@ -252,33 +298,77 @@ def _compare(
         capped=found.capped,
         features=evidence.features,
         fit=fit,
-        links=Pairs(pairs.left[chosen], pairs.right[chosen], pairs.n_possible),
-        probability=fit.posterior[chosen],
+        links=made,
+        probability=fit.posterior[links[threshold]],
         n_missed=n_missed,
         estimates=estimates,
         doubts=doubts,
-        histogram=_histogram(log_ratio, null_ratio, null_weight, even + np.log(threshold / (1 - threshold))),
+        histogram=_histogram(
+            log_ratio, counts, null_ratio, null.weight, even + np.log(threshold / (1 - threshold))
+        ),
         seconds=clock.seconds,
     )
 
 
-def _within(evidence: Evidence, datasets: Sequence[Dataset]) -> tuple[Features, int]:
-    """Features of the candidate pairs within duplicate-free datasets, and how many pairs these have in all."""
-    rows, n_possible = [np.empty((0, len(evidence.features)), dtype=np.float32)], 0
-    for dataset in datasets:
-        pairs = evidence.candidates(dataset, None).pairs
-        rows.append(evidence.measure(dataset, dataset, pairs))
-        n_possible += pairs.n_possible
-    return np.concatenate(rows), n_possible
+def _stands_for(found: Found, scope: Scope) -> Floats:
+    """Pairs that each candidate stands for: those only near were looked for among the probed rows alone."""
+    return np.where(found.from_key, 1.0, 1 / max(scope.coverage, 1e-12))
 
 
-def _histogram(between: Floats, null: Floats, null_weight: float, threshold: float) -> Histogram:
+@dataclass(frozen=True, slots=True)
+class _Null:
+    """Pairs within duplicate-free datasets, by distinct comparison vector.
+
+    Attributes
+    ----------
+    features : ndarray of float32, shape (patterns, features)
+    n_pairs : ndarray of int64, shape (patterns,)
+        Candidate pairs that were looked at.
+    weight : ndarray of float64, shape (patterns,)
+        Pairs between the datasets that these stand for.
+    """
+
+    features: Features
+    n_pairs: npt.NDArray[np.int64]
+    weight: Floats
+
+
+def _null(
+    engine: Engine,
+    evidence: Evidence,
+    datasets: Sequence[Dataset],
+    scopes: Sequence[Scope],
+    *,
+    n_possible: int,
+    progress: Progress,
+) -> _Null:
+    """Look at the candidate pairs within datasets; together they stand for ``n_possible`` pairs."""
+    parts, n_within = [], 0
+    for dataset, scope in zip(datasets, scopes, strict=True):
+        dataset = evidence.prepare(dataset)
+        found = engine.candidates(evidence, dataset, None, scope, progress=progress)
+        with progress("comparing strangers", None):
+            vectors, of_pair = patterns(engine.compare(evidence, dataset, dataset, found.pairs))
+        weight = sums(of_pair, _stands_for(found, scope), len(vectors))
+        parts.append(_Null(evidence.measure(vectors), np.bincount(of_pair, minlength=len(vectors)), weight))
+        n_within += found.pairs.n_possible
+    none = np.empty((0, len(evidence.features)), dtype=np.float32)
+    return _Null(
+        np.concatenate([none, *(part.features for part in parts)]),
+        np.concatenate([np.empty(0, dtype=np.int64), *(part.n_pairs for part in parts)]),
+        np.concatenate([np.empty(0), *(part.weight for part in parts)]) * n_possible / max(n_within, 1),
+    )
+
+
+def _histogram(
+    between: Floats, counts: Floats, null: Floats, null_weight: Floats, threshold: float
+) -> Histogram:
     everything = np.concatenate([between, null, [threshold - 5, threshold + 5]])
     edges = np.linspace(np.floor(everything.min()), np.ceil(everything.max()), HISTOGRAM_BINS + 1)
     return Histogram(
         edges,
-        np.histogram(between, edges)[0].astype(np.float64),
-        np.histogram(null, edges)[0] * null_weight,
+        np.histogram(between, edges, weights=counts)[0],
+        np.histogram(null, edges, weights=null_weight)[0],
         float(threshold),
     )
 
@@ -286,16 +376,11 @@ def _histogram(between: Floats, null: Floats, null_weight: float, threshold: flo
 class _Clock:
     """Seconds by stage."""
 
-    def __init__(self, stage: Callable[[str], None]) -> None:
+    def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self._stage, self._name, self._since = stage, "", 0.0
 
-    def start(self, name: str) -> None:
-        self.stop()
-        self._stage(name)
-        self._name, self._since = name, time.perf_counter()
-
-    def stop(self) -> None:
-        if self._name:
-            self.seconds[self._name] = time.perf_counter() - self._since
-            self._name = ""
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - began

@@ -2,17 +2,18 @@
 
 Precision is the mean posterior of the links; recall is the sum of their posteriors over the expected matches, those
 that never became candidates included. Intervals come from a bootstrap over the left dataset's records in which every
-pair's match status is drawn anew from its posterior.
+pair's match status is drawn anew from its posterior; of many rows the sums are normal, and drawn as such.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from broker.matching.candidates import Pairs
-from broker.matching.evidence.model import Floats
+from broker.matching.evidence.model import Floats, sums
 from broker.matching.resolve import Flags, Rows
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -51,29 +52,18 @@ class Estimate:
 
 
 def estimate(
-    pairs: Pairs,
-    posterior: Floats,
-    links: Rows,
-    *,
-    threshold: float,
-    n_left: int,
-    n_missed: float,
-    seed: int,
-) -> Estimate:
+    pairs: Pairs, posterior: Floats, links: Mapping[float, Rows], *, n_missed: float, seed: int
+) -> tuple[Estimate, ...]:
     """Estimate precision and recall of links.
 
     Parameters
     ----------
     pairs : Pairs
-        The candidates.
+        The candidates, sorted by left row.
     posterior : ndarray of float64, shape (pairs,)
         Of each.
-    links : ndarray of int64
-        Positions in ``pairs``.
-    threshold : float
-        For the record.
-    n_left : int
-        Rows of the left dataset.
+    links : mapping of float to ndarray of int64
+        Threshold to positions in ``pairs``.
     n_missed : float
         Expected matches that are not among the candidates.
     seed : int
@@ -81,35 +71,66 @@ def estimate(
 
     Returns
     -------
-    Estimate
+    tuple of Estimate
+        For each threshold.
     """
-    random = np.random.default_rng(seed)
-    linked = np.zeros(len(pairs), dtype=np.bool_)
-    linked[links] = True
-    # Per left record: links, expected true links, other expected matches, and the variances of the last two.
+    # Rows with a candidate, numbered through; for the others there is nothing to resample.
+    row = np.cumsum(np.diff(pairs.left, prepend=-1) != 0) - 1
+    n_rows = int(row[-1]) + 1 if len(row) else 0
     spread = posterior * (1 - posterior)
-    columns = (linked, linked * posterior, ~linked * posterior, linked * spread, ~linked * spread)
-    by_row = np.column_stack([np.bincount(pairs.left, column, n_left) for column in columns])
-    draws = np.empty((N_RESAMPLES, 3))
-    for draw in draws:
-        found, true, rest, noise_true, noise_rest = (
-            random.poisson(1.0, n_left).astype(np.float64) @ by_row
-        ).tolist()
-        true = min(max(true + random.normal() * noise_true**0.5, 0.0), found)
-        rest = max(rest + random.normal() * noise_rest**0.5, 0.0)
-        missed = max(n_missed + random.normal() * n_missed**0.5, 0.0)
-        draw[:] = _scores(true, found, true + rest + missed)
-    found, true, rest, _, _ = by_row.sum(axis=0).tolist()
-    values = _scores(true, found, true + rest + n_missed)
+    all_posterior, all_spread = sums(row, posterior, n_rows), sums(row, spread, n_rows)
+    return tuple(
+        _estimate(
+            row[chosen],
+            posterior[chosen],
+            spread[chosen],
+            all_posterior,
+            all_spread,
+            threshold,
+            n_missed,
+            seed,
+        )
+        for threshold, chosen in links.items()
+    )
+
+
+def _estimate(
+    row: Rows,
+    posterior: Floats,
+    spread: Floats,
+    all_posterior: Floats,
+    all_spread: Floats,
+    threshold: float,
+    n_missed: float,
+    seed: int,
+) -> Estimate:
+    """Estimate for links with their rows; ``all_...`` are sums over the candidates of a row."""
+    n_rows = len(all_posterior)
+    found, true, noise = (sums(row, values, n_rows) for values in (np.ones(len(row)), posterior, spread))
+    # Per row: links, expected true links, other expected matches; and the variances of the last two.
+    by_row = np.stack([found, true, all_posterior - true])
+    total = by_row.sum(axis=1)
+    # A bootstrap weighs every row by a Poisson number of mean 1: the sums have this mean and this covariance.
+    covariance = by_row @ by_row.T + np.diag([0.0, noise.sum(), max((all_spread - noise).sum(), 0.0)])
+    random = np.random.default_rng(seed)
+    totals = random.multivariate_normal(total, covariance, N_RESAMPLES, method="eigh", check_valid="ignore")
+    missed = np.maximum(n_missed + random.normal(size=N_RESAMPLES) * n_missed**0.5, 0)
+    draws = []
+    for (n_found, n_true, n_rest), n_lost in zip(totals.tolist(), missed.tolist(), strict=True):
+        n_found = max(n_found, 0.0)
+        n_true = min(max(n_true, 0.0), n_found)
+        draws.append(_scores(n_true, n_found, n_true + max(n_rest, 0.0) + n_lost))
+    n_found, n_true, n_rest = total.tolist()
+    values = _scores(n_true, n_found, n_true + max(n_rest, 0.0) + n_missed)
     low, high = np.quantile(draws, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2], axis=0)
     precision, recall, f1 = (
         Interval(value, min(float(a), value), max(float(b), value))
         for value, a, b in zip(values, low, high, strict=True)
     )
-    return Estimate(threshold, len(links), precision, recall, f1)
+    return Estimate(threshold, len(row), precision, recall, f1)
 
 
-def missed_by_candidates(posterior: Floats, by_filter: Flags, by_key: Flags) -> float:
+def missed_by_candidates(posterior: Floats, by_filter: Flags, by_key: Flags, probed: Flags) -> float:
     """Expected matches that neither the filters nor the match keys made candidates (Chapman 1951).
 
     Parameters
@@ -119,16 +140,23 @@ def missed_by_candidates(posterior: Floats, by_filter: Flags, by_key: Flags) -> 
     by_filter, by_key : ndarray of bool, shape (pairs,)
         Which of the two found each pair. They are taken as independent captures of one population; clean records
         are found by both, so that the result is rather too low.
+    probed : ndarray of bool, shape (pairs,)
+        Pairs of rows that were compared by filter with all others. What the keys miss among these they are taken
+        to miss among the rest.
 
     Returns
     -------
     float
     """
-    one, two = float(posterior @ by_filter), float(posterior @ by_key)
-    both = float(posterior @ (by_filter & by_key))
+    here = posterior * probed
+    one, two = float(here @ by_filter), float(here @ by_key)
+    both = float(here @ (by_filter & by_key))
     if not one or not two:
         return 0.0
-    return max((one + 1) * (two + 1) / (both + 1) - 1 - (one + two - both), 0.0)
+    expected = (one + 1) * (two + 1) / (both + 1) - 1
+    missed = max(expected - (one + two - both), 0.0)
+    elsewhere = float(posterior.sum() - here.sum())
+    return missed + elsewhere * max(expected / two - 1, 0.0)
 
 
 def doubts(
@@ -141,7 +169,7 @@ def doubts(
     expected_above: float,
     n_above: int,
     n_null_above: int,
-    null_weight: float,
+    null_above: float,
 ) -> tuple[str, ...]:
     """Reasons not to trust an estimate, as sentences; none is good.
 
@@ -157,12 +185,12 @@ def doubts(
         Matches among heavy pairs by the posterior, those whose own evidence makes a match as likely as not.
     n_above, n_null_above : int
         Heavy pairs, and heavy pairs within the duplicate-free datasets.
-    null_weight : float
-        Pairs that one pair within stands for.
+    null_above : float
+        Heavy pairs between that those within stand for.
     """
     found = []
-    chance = null_weight * n_null_above
-    chance_sd = null_weight * n_null_above**0.5
+    chance = null_above
+    chance_sd = null_above / max(n_null_above, 1) ** 0.5
     excess, excess_sd = n_above - chance, (n_above + chance_sd**2) ** 0.5
     if n_matches < _FEW_MATCHES:
         found.append(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from broker.matching import _loops
 from broker.matching.candidates import Pairs
 from broker.matching.evidence.model import Floats
 
@@ -38,17 +39,13 @@ def choose(
     """
     some = np.flatnonzero(posterior >= threshold)
     order = some[np.lexsort((some, -log_ratio[some], -posterior[some]))]
-    taken: tuple[set[int], set[int]] = (set(), set())
-    chosen = []
-    for position, left, right in zip(
-        order.tolist(), pairs.left[order].tolist(), pairs.right[order].tolist(), strict=True
-    ):
-        if (exclusive[0] and left in taken[0]) or (exclusive[1] and right in taken[1]):
-            continue
-        taken[0].add(left)
-        taken[1].add(right)
-        chosen.append(position)
-    return np.sort(np.array(chosen, dtype=np.int64))
+    left_taken, right_taken = (
+        np.zeros(int(rows.max(initial=-1)) + 1 if once else 0, dtype=np.bool_)
+        for rows, once in zip((pairs.left, pairs.right), exclusive, strict=True)
+    )
+    chosen = np.zeros(len(pairs), dtype=np.bool_)
+    _loops.choose(pairs.left, pairs.right, order, left_taken, right_taken, chosen)
+    return np.flatnonzero(chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,28 +87,16 @@ def gather_entities(links: Links, sizes: Sequence[int], duplicate_free: Sequence
     kept : ndarray of bool, shape (links,)
         Links whose two records are in one entity.
     """
-    n_records = sum(sizes)
-    dataset = np.repeat(np.arange(len(sizes)), sizes)
-    parent = list(range(n_records))
-    holds = [
-        1 << int(d) if duplicate_free[d] else 0 for d in dataset.tolist()
-    ]  # duplicate-free datasets in the entity
-
-    def root(record: int) -> int:
-        while parent[record] != record:
-            parent[record] = parent[parent[record]]
-            record = parent[record]
-        return record
-
+    parent = np.arange(sum(sizes), dtype=np.int64)
+    # A bit for each duplicate-free dataset: which of them the record's entity holds.
+    vouched = np.flatnonzero(duplicate_free)
+    holds = np.zeros((len(parent), -(-len(vouched) // 64)), dtype=np.uint64)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    for bit, dataset in enumerate(vouched):
+        holds[starts[dataset] : starts[dataset + 1], bit // 64] = np.uint64(1) << np.uint64(bit % 64)
     order = np.lexsort((np.arange(len(links)), -links.probability))
-    for left, right in zip(links.left[order].tolist(), links.right[order].tolist(), strict=True):
-        one, two = root(left), root(right)
-        if one == two or holds[one] & holds[two]:
-            continue
-        first, second = min(one, two), max(one, two)
-        parent[second] = first
-        holds[first] |= holds[second]
-    roots = np.array([root(record) for record in range(n_records)], dtype=np.int64)
-    _, entity = np.unique(roots, return_inverse=True)
-    kept: Flags = roots[links.left] == roots[links.right]
-    return entity.astype(np.int64), kept
+    _loops.join_groups(links.left, links.right, order, parent, holds)
+    entity = np.empty(len(parent), dtype=np.int64)
+    _loops.number_groups(parent, entity)
+    kept: Flags = entity[links.left] == entity[links.right]
+    return entity, kept

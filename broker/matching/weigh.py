@@ -14,7 +14,8 @@ non-matches are observed rather than guessed, the labels "match" and "non-match"
 
 ``n`` is the expected number of matches, ``N`` the number of all pairs, ``k`` = N / (pairs within), and
 ``o = max(1, (1 - n/nA)(1 - n/nB) N / n)`` the odds that a row has no match on the other side. A row's candidates
-compete for it: that is the one-to-one knowledge.
+compete for it: that is the one-to-one knowledge. Sums over pairs go by distinct comparison vector, and where only a
+sample of some kind of pair was looked at each of them counts for those it stands for.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from broker.matching import _loops
 from broker.matching.candidates import Pairs
-from broker.matching.evidence.model import Feature, Features, Floats
+from broker.matching.evidence.model import Feature, Features, Floats, sums
+
+Rows = npt.NDArray[np.signedinteger]
 
 MAX_ROUNDS = 60
 TOLERANCE = 1e-4
@@ -42,7 +46,7 @@ _MAX_WEIGHT = 40.0  # nats, so that sums of exponentials stay finite
 _MAX_STEP = 3.0  # nats in one Newton step
 _START_SHARE = 0.5  # of the smaller dataset, taken to be matched at first
 _MAX_GROUP = 20  # rows of one person on a side, where several may be
-_NEAR_PER_ROW = 4  # pairs that the regression keeps in full; of the others as many are sampled
+_MAX_PATTERNS = 400_000  # that the regression learns from; beyond, those of least count are sampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class Fit:
 
 def compete(
     log_ratio: Floats,
+    of_pair: Rows,
     pairs: Pairs,
     shape: tuple[int, int],
     n_matches: float,
@@ -86,10 +91,12 @@ def compete(
 
     Parameters
     ----------
-    log_ratio : ndarray of float64, shape (pairs,)
+    log_ratio : ndarray of float64, shape (patterns,)
         Match weights in nats.
+    of_pair : ndarray of int32, shape (pairs,)
+        The pattern of each pair.
     pairs : Pairs
-        The same candidates.
+        The candidates.
     shape : (int, int)
         Rows of the left and the right dataset.
     n_matches : float
@@ -103,21 +110,27 @@ def compete(
     """
     prior = n_matches / pairs.n_possible
     ratio = np.exp(np.minimum(log_ratio, _MAX_WEIGHT))
-    rivals = ratio.copy()
     alone = 1.0
+    taken = []
     for rows, n_rows, only_one in zip((pairs.left, pairs.right), shape, exclusive, strict=True):
+        total = np.zeros(n_rows if only_one else 0)
         if only_one:
-            rivals += np.bincount(rows, ratio, n_rows)[rows] - ratio
+            _loops.add_up(rows, ratio, of_pair, total)
             alone *= 1 - min(n_matches / n_rows, _MAX_OVERLAP)
-    posterior: Floats = ratio / (max(1.0, alone / prior) + rivals)
+        taken.append(total)
+    posterior = np.empty(len(pairs))
+    odds = max(1.0, alone / prior)
+    _loops.share_out(pairs.left, pairs.right, ratio, of_pair, taken[0], taken[1], odds, posterior)
     return posterior
 
 
 def fit(
     cross: Features,
+    of_pair: Rows,
     pairs: Pairs,
+    pair_weight: Floats,
     null: Features,
-    null_weight: float,
+    null_weight: Floats,
     *,
     features: tuple[Feature, ...],
     shape: tuple[int, int],
@@ -128,14 +141,18 @@ def fit(
 
     Parameters
     ----------
-    cross : ndarray of float32, shape (pairs, features)
-        Candidate pairs between the datasets.
+    cross : ndarray of float32, shape (patterns, features)
+        Of the distinct comparison vectors of the candidate pairs between the datasets.
+    of_pair : ndarray of int32, shape (pairs,)
+        The pattern of each candidate pair.
     pairs : Pairs
-        The same pairs.
-    null : ndarray of float32, shape (null pairs, features)
-        Candidate pairs within the datasets.
-    null_weight : float
-        Pairs between the datasets that one pair within stands for.
+        The candidates.
+    pair_weight : ndarray of float64, shape (pairs,)
+        Pairs that each stands for; 1 where all of its kind were looked at.
+    null : ndarray of float32, shape (null patterns, features)
+        Of the distinct comparison vectors of the candidate pairs within the datasets.
+    null_weight : ndarray of float64, shape (null patterns,)
+        Pairs between the datasets that each stands for.
     features : tuple of Feature
         For the prior weights.
     shape : (int, int)
@@ -143,7 +160,7 @@ def fit(
     exclusive : (bool, bool)
         As in `compete`.
     seed : int
-        Of the sample of far pairs.
+        Of the sample of patterns, where there are too many.
 
     Returns
     -------
@@ -153,32 +170,33 @@ def fit(
     limits = [n_rows for n_rows, only_one in zip(shape, exclusive, strict=True) if only_one]
     most = min(_MAX_SHARE * min(limits, default=_MAX_GROUP * min(shape)), 0.5 * n_possible)
     prior = np.array([0.0] + [feature.prior for feature in features])
-    log_ratio = _linear(cross, prior)
     regression = _Regression(
         cross,
+        sums(of_pair, pair_weight, len(cross)),
         null,
         null_weight,
-        log_ratio,
-        _linear(null, prior),
         firmness=[feature.firmness for feature in features],
-        n_near=_NEAR_PER_ROW * sum(shape),
         seed=seed,
     )
+
+    def expect(log_ratio: Floats, n_matches: float) -> tuple[Floats, Floats, float]:
+        posterior = compete(log_ratio, of_pair, pairs, shape, n_matches, exclusive=exclusive)
+        matches = sums(of_pair, posterior * pair_weight, len(cross))
+        return posterior, matches, float(matches.sum())
+
     n_matches = _START_SHARE * min(shape)
-    posterior = compete(log_ratio, pairs, shape, n_matches, exclusive=exclusive)
+    posterior, matches, total = expect(_linear(cross, prior), n_matches)
     beta = prior.copy()
     beta[0] = np.log(n_matches / n_possible)
     converged, rounds = False, 0
     for rounds in range(1, MAX_ROUNDS + 1):
-        n_matches = float(np.clip(posterior.sum(), _MIN_MATCHES, most))
-        beta = regression.improve(beta, prior, posterior, steps=8 if rounds == 1 else 2)
-        log_ratio = _linear(cross, beta) - np.log(n_matches / n_possible)
-        total = float(posterior.sum())
-        posterior = compete(log_ratio, pairs, shape, n_matches, exclusive=exclusive)
-        if abs(posterior.sum() - total) <= TOLERANCE * n_matches:
+        n_matches = float(np.clip(total, _MIN_MATCHES, most))
+        beta = regression.improve(beta, prior, matches, steps=8 if rounds == 1 else 2)
+        before = total
+        posterior, matches, total = expect(_linear(cross, beta) - np.log(n_matches / n_possible), n_matches)
+        if abs(total - before) <= TOLERANCE * n_matches:
             converged = True
             break
-    total = float(posterior.sum())
     return Fit(
         weights=beta[1:],
         intercept=float(beta[0] - np.log(n_matches / n_possible)),
@@ -191,38 +209,33 @@ def fit(
 
 
 class _Regression:
-    """Matches against non-matches, by damped Newton steps.
-
-    Pairs that weigh little by the prior are many and say little: all the near ones are kept, the far ones sampled
-    and weighted up.
-    """
+    """Matches against non-matches, by damped Newton steps over the patterns."""
 
     def __init__(
         self,
         cross: Features,
+        cross_weight: Floats,
         null: Features,
-        null_weight: float,
-        cross_prior: Floats,
-        null_prior: Floats,
+        null_weight: Floats,
         *,
         firmness: list[float],
-        n_near: int,
         seed: int,
     ) -> None:
         self._firmness = np.array([1e-6, *firmness])  # the intercept is free
         random = np.random.default_rng(seed)
-        self._rows, cross_weight = _near_and_sampled(cross_prior, n_near, random)
-        null_rows, far_weight = _near_and_sampled(null_prior, n_near, random)
-        self._cross, self._cross_weight = _with_ones(cross[self._rows]), cross_weight
+        self._rows, self._scale = _sampled(cross_weight, random)
+        null_rows, null_scale = _sampled(null_weight, random)
+        self._cross = _with_ones(cross[self._rows])
+        self._cross_weight = cross_weight[self._rows]
         self._null = _with_ones(null[null_rows])
         # Where no dataset is duplicate-free there is no null, and the pairs between stand for all non-matches.
         self._cross_share = CROSS_SHARE if len(null) else 1.0
-        self._null_weight = (1 - self._cross_share) * null_weight * far_weight
+        self._null_weight = (1 - self._cross_share) * null_weight[null_rows] * null_scale
 
-    def improve(self, beta: Floats, prior: Floats, posterior: Floats, *, steps: int) -> Floats:
-        """A few Newton steps from ``beta``, with the soft labels ``posterior`` of all cross pairs."""
-        match = self._cross_weight * posterior[self._rows]
-        rest = self._cross_share * (self._cross_weight - match)
+    def improve(self, beta: Floats, prior: Floats, matches: Floats, *, steps: int) -> Floats:
+        """A few Newton steps from ``beta``, with the expected ``matches`` of all cross patterns."""
+        match = self._scale * matches[self._rows]
+        rest = self._cross_share * (self._scale * self._cross_weight - match)
         for _ in range(steps):
             hit, alarm = _logistic(self._cross @ beta), _logistic(self._null @ beta)
             slope = self._cross.T @ (match * (1 - hit) - rest * hit) - self._null.T @ (
@@ -236,18 +249,20 @@ class _Regression:
         return beta
 
 
-def _near_and_sampled(
-    log_ratio: Floats, n_near: int, random: np.random.Generator
-) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Row numbers of the ``n_near`` weightiest pairs and of as many of the others, with what each stands for."""
-    if len(log_ratio) <= 2 * n_near:
-        return np.arange(len(log_ratio)), np.ones(len(log_ratio))
-    order = np.argpartition(-log_ratio, n_near)
-    far = random.choice(order[n_near:], n_near, replace=False)
-    rows = np.sort(np.concatenate([order[:n_near], far]))
-    weight = np.full(len(log_ratio), (len(log_ratio) - n_near) / n_near)
-    weight[order[:n_near]] = 1
-    return rows, weight[rows]
+def _sampled(weight: Floats, random: np.random.Generator) -> tuple[Rows, Floats]:
+    """Numbers of at most ``_MAX_PATTERNS`` patterns, and by how much the weight of each is to be scaled.
+
+    Half are those of most pairs; of the others as many are drawn.
+    """
+    if len(weight) <= _MAX_PATTERNS:
+        return np.arange(len(weight)), np.ones(len(weight))
+    kept = _MAX_PATTERNS // 2
+    order = np.argpartition(-weight, kept)
+    drawn = random.choice(order[kept:], kept, replace=False)
+    rows = np.sort(np.concatenate([order[:kept], drawn]))
+    scale = np.full(len(weight), (len(weight) - kept) / kept)
+    scale[order[:kept]] = 1
+    return rows, scale[rows]
 
 
 def _linear(rows: Features, beta: Floats) -> Floats:

@@ -2,23 +2,28 @@
 
 from broker.matching.dataset import Dataset
 from broker.matching.evidence.fields import FieldEvidence
-from broker.matching.evidence.model import Evidence, Feature, Features, Found
-from broker.matching.evidence.record import RecordEvidence
+from broker.matching.evidence.model import Evidence, Feature, Features, Vectors, patterns, sums
+from broker.matching.evidence.record import RecordEvidence, near_distance
 
-__all__ = ["Evidence", "Feature", "Features", "Found", "evidence_for"]
+__all__ = ["Evidence", "Feature", "Features", "Vectors", "evidence_for", "patterns", "sums"]
 
 
-def evidence_for(datasets: tuple[Dataset, ...], *, seed: int) -> Evidence:
+def evidence_for(
+    left: Dataset, right: Dataset | None, strangers: tuple[Dataset, ...], *, seed: int
+) -> Evidence:
     """The evidence model of the datasets' profile.
 
     Parameters
     ----------
-    datasets : tuple of Dataset
-        Those to be compared; one schema.
+    left, right : Dataset
+        Those to be compared, of one schema; ``right`` None: ``left`` with itself.
+    strangers : tuple of Dataset
+        Duplicate-free ones, whose pairs show what strangers look like.
     seed : int
         Of random samples.
     """
-    schema = datasets[0].schema
+    schema = left.schema
     if schema.filter.layout == "field":
-        return FieldEvidence(schema, datasets, seed=seed)
-    return RecordEvidence(schema)
+        compared = (left, *strangers) if right is None else (left, right)
+        return FieldEvidence(schema, compared, seed=seed)
+    return RecordEvidence(schema, near_distance(left, right) if schema.filter.layout == "record" else 0)

@@ -13,20 +13,17 @@ Columns of levels, each level an indicator feature:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from broker.matching.candidates import Pairs, n_possible_pairs, pairs_sharing_a_key
+from broker.matching.candidates import Pairs, Rows, n_possible_pairs
 from broker.matching.dataset import Dataset
 from broker.matching.evidence import levels as lv
-from broker.matching.evidence.model import Feature, Features, Floats, Found, merge
+from broker.matching.evidence.model import Feature, Features, Floats, Vectors
 from pprl import similarity
 from pprl.schema import FieldSpec, Kind, Schema, Tokens
-
-MAX_ALL_PAIRS = 4_000_000_000
-"""Up to this many pairs all are scored; beyond, candidates come from match keys alone."""
 
 _MIN_SHARE = 0.02  # of records with a value, in both datasets, for a field to be compared
 _MIN_FULL = 0.2  # of middle names that are more than an initial, in both datasets, to be compared in full
@@ -108,10 +105,12 @@ class FieldEvidence:
         self._names = {
             kind: f for kind in (*_NAMES, Kind.MIDDLE_NAME) for f in reversed(comparable) if f.kind is kind
         }
+        self._rarities: dict[str, lv.Rarity] = {}
         self._columns = [
             self._column(field, datasets)
             for field in sorted(comparable, key=lambda f: f.kind in _CHAINED)  # after what they depend on
         ]
+        datasets = tuple(self.prepare(dataset) for dataset in datasets)
         random = np.random.default_rng(seed)
         strangers = [_random_pairs(dataset, _SAMPLE // len(datasets), random) for dataset in datasets]
         features: list[Feature] = []
@@ -135,31 +134,44 @@ class FieldEvidence:
         """The columns of the feature matrix, in order."""
         return self._features
 
-    def candidates(self, left: Dataset, right: Dataset | None) -> Found:
-        """All pairs whose filters alone weigh enough by the prior, and all that share a match key."""
-        by_key, capped = pairs_sharing_a_key(left, right)
-        by_filter = np.empty(0, dtype=np.int64)
-        if n_possible_pairs(left, right) <= MAX_ALL_PAIRS and self._quick:
-            other = left if right is None else right
-            rows = similarity.within_weighted(
-                self._stack(left),
-                None if right is None else self._stack(right),
-                left_present=self._present(left),
-                right_present=self._present(other),
-                weights=self._tables,
-                min_weight=self._min_weight,
-            )
-            by_filter = rows[0] * len(other) + rows[1]
-        return merge(by_filter, by_key, capped, left, right)
+    @property
+    def compares_filters(self) -> bool:
+        """Whether there are filters to find near pairs by."""
+        return bool(self._quick)
 
-    def measure(self, left: Dataset, right: Dataset, pairs: Pairs) -> Features:
-        """Indicators of the levels, float32, shape (pairs, features); all zero for a missing column."""
-        out = np.zeros((len(pairs), len(self._features)), dtype=np.float32)
+    def prepare(self, dataset: Dataset) -> Dataset:
+        """The dataset with which filters each record has, and how rare its values are."""
+        derived = {f"filter:{name}": lv.has_filter(dataset, name).view(np.uint8) for name in dataset.filters}
+        for field, rarity in self._rarities.items():
+            derived[f"rarity:{field}"] = rarity.bins[dataset.name]
+        return replace(dataset, derived=derived)
+
+    def near(self, left: Dataset, right: Dataset, *, n_threads: int | None = None) -> tuple[Rows, Rows]:
+        """Rows of all pairs whose filters alone weigh enough by the prior."""
+        return similarity.within_weighted(
+            self._stack(left),
+            self._stack(right),
+            left_present=self._present(left),
+            right_present=self._present(right),
+            weights=self._tables,
+            min_weight=self._min_weight,
+            n_threads=n_threads,
+        )
+
+    def compare(self, left: Dataset, right: Dataset, pairs: Pairs) -> Vectors:
+        """Levels of listed pairs, shape (pairs, columns compared); 0 where a side is missing."""
+        vectors = np.empty((len(pairs), len(self._columns)), dtype=np.uint32)
+        for place, column in enumerate(self._columns):
+            vectors[:, place] = column.levels(left, right, pairs)
+        return vectors
+
+    def measure(self, vectors: Vectors) -> Features:
+        """Indicators of the levels, float32, shape (vectors, features); all zero for a missing column."""
+        out = np.zeros((len(vectors), len(self._features)), dtype=np.float32)
         place = 0
-        for column in self._columns:
-            level = column.levels(left, right, pairs)
+        for column, level in zip(self._columns, vectors.T, strict=True):
             rows = np.flatnonzero(level)
-            out[rows, place + level[rows] - 1] = 1
+            out[rows, place + level[rows].astype(np.int64) - 1] = 1
             place += len(column.labels) - 1
         return out
 
@@ -183,7 +195,7 @@ class FieldEvidence:
                 lambda a, b, p: self._chained_levels(field, condition, a, b, p),
                 contexts=(slice(1, 1 + _N_CHAINED), slice(1 + _N_CHAINED, 1 + 2 * _N_CHAINED)),
             )
-        rarity = lv.Rarity.count(datasets, field.name)
+        self._rarities[field.name] = rarity = lv.Rarity.count(datasets, field.name)
         equal = lv.M_PRIOR[-1]
         labels = lv.LABELS
         prior = np.concatenate([[0.0], lv.M_PRIOR[:-1], equal * np.maximum(rarity.m_share, 1e-3)])
@@ -191,13 +203,13 @@ class FieldEvidence:
             labels = (*labels, "exchanged", "moved")
             prior = np.concatenate([prior, [_M_SWAPPED, _M_MOVED]])
             return _Column(
-                field.name, labels, prior, lambda a, b, p: self._name_levels(field, rarity, a, b, p), rarity.u
+                field.name, labels, prior, lambda a, b, p: self._name_levels(field, a, b, p), rarity.u
             )
         return _Column(
             field.name,
             labels,
             prior,
-            lambda a, b, p: lv.similarity_levels(self._schema, field, a, b, p, rarity),
+            lambda a, b, p: lv.similarity_levels(self._schema, field, a, b, p, by_rarity=True),
             rarity.u,
         )
 
@@ -216,7 +228,7 @@ class FieldEvidence:
     def _chained_levels(
         self, field: FieldSpec, condition: FieldSpec, left: Dataset, right: Dataset, pairs: Pairs
     ) -> lv.Levels:
-        level = lv.similarity_levels(self._schema, field, left, right, pairs, None)
+        level = lv.similarity_levels(self._schema, field, left, right, pairs, by_rarity=False)
         equal = lv.bits_apart(left, right, pairs, condition.name, condition.name) == 0
         return np.where((level > 0) & equal, level + _N_CHAINED, level).astype(np.int8)
 
@@ -229,10 +241,8 @@ class FieldEvidence:
         cut = lv.distance_cut(self._schema, self._names[one], lv.DICE_CUTS[-1])
         return lv.bits_apart(left, right, pairs, self._names[one].name, self._names[two].name) <= cut
 
-    def _name_levels(
-        self, field: FieldSpec, rarity: lv.Rarity, left: Dataset, right: Dataset, pairs: Pairs
-    ) -> lv.Levels:
-        level = lv.similarity_levels(self._schema, field, left, right, pairs, rarity)
+    def _name_levels(self, field: FieldSpec, left: Dataset, right: Dataset, pairs: Pairs) -> lv.Levels:
+        level = lv.similarity_levels(self._schema, field, left, right, pairs, by_rarity=True)
         if self._names.get(field.kind) is not field:
             return level
         # Only where the straight comparison is poor can an exchange be what happened.

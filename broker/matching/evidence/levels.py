@@ -58,13 +58,13 @@ class Rarity:
 
     Attributes
     ----------
-    bins : dict of str to ndarray of int64, shape (n,)
+    bins : dict of str to ndarray of uint8, shape (n,)
         By dataset name: 0 for the commonest bin to 7 for the rarest.
     m_share, u : ndarray of float64, shape (8,)
         Share of records in each bin, and the chance that two random records share a value of the bin.
     """
 
-    bins: dict[str, npt.NDArray[np.int64]]
+    bins: dict[str, npt.NDArray[np.uint8]]
     m_share: Floats
     u: Floats
 
@@ -84,12 +84,18 @@ class Rarity:
         m_share: Floats = np.bincount(place[present], minlength=n_bins) / n
         u = np.bincount((bits - RARITY_BINS[0])[real], frequency[real] ** 2, minlength=n_bins)
         ends = np.cumsum([0] + [len(dataset) for dataset in datasets])
-        bins = {d.name: place[start:end] for d, start, end in zip(datasets, ends[:-1], ends[1:], strict=True)}
+        bins = {
+            d.name: place[start:end].astype(np.uint8)
+            for d, start, end in zip(datasets, ends[:-1], ends[1:], strict=True)
+        }
         return cls(bins, m_share, np.asarray(u, dtype=np.float64))
 
 
 def has_filter(dataset: Dataset, field: str) -> npt.NDArray[np.bool_]:
     """Records with a filter for the field: a value that is more than an initial; none where it is compared whole."""
+    known = dataset.derived.get(f"filter:{field}")
+    if known is not None:
+        return known.view(np.bool_)
     if field not in dataset.filters:
         return np.zeros(len(dataset), dtype=np.bool_)
     return np.asarray(dataset.filters[field].any(axis=1), dtype=np.bool_)
@@ -110,15 +116,17 @@ def bits_apart(
 
 
 def similarity_levels(
-    schema: Schema, field: FieldSpec, left: Dataset, right: Dataset, pairs: Pairs, rarity: Rarity | None
+    schema: Schema, field: FieldSpec, left: Dataset, right: Dataset, pairs: Pairs, *, by_rarity: bool
 ) -> Levels:
-    """Levels of one field, int8, shape (pairs,)."""
+    """Levels of one field, int8, shape (pairs,); equal values by the rarity derived for the left record, or not."""
     distance = bits_apart(left, right, pairs, field.name, field.name)
     level = np.full(len(pairs), DISAGREE, dtype=np.int8)
     for step, dice in enumerate(DICE_CUTS, DISAGREE + 1):
         level[distance <= distance_cut(schema, field, dice)] = step
     equal = distance == 0
-    level[equal] = EQUAL if rarity is None else EQUAL + rarity.bins[left.name][pairs.left[equal]]
+    level[equal] = EQUAL
+    if by_rarity:
+        level[equal] += left.derived[f"rarity:{field.name}"][pairs.left[equal]].astype(np.int8)
     there = left.has(field.name)[pairs.left] & right.has(field.name)[pairs.right]
     level[~there] = MISSING
     return level

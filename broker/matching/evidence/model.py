@@ -1,12 +1,17 @@
-"""What an evidence model is: candidates, features, and the weights one would give them without any data.
+"""What an evidence model is: candidates, comparison vectors, features, and the weights one would give without data.
 
-A pair has a vector of *features* phi; the model of the log likelihood ratio is linear in them::
+::
+
+    two records' tokens --compare--> comparison vector, whole numbers --measure--> features phi
+
+The model of the log likelihood ratio is linear in the features::
 
     log  P(phi | match) / P(phi | non-match)  =  beta . phi
 
 With one indicator for each level of each compared field this is the match weight of Fellegi and Sunter (1969); more
 features let what depends on each other be weighed together. beta is fitted by `broker.matching.weigh`, drawn towards
-``prior`` where the data say little.
+``prior`` where the data say little. Pairs with the same comparison vector have the same features, so that the fit
+works on the distinct ones, the *patterns*, of which there are far fewer than pairs.
 """
 
 from __future__ import annotations
@@ -17,44 +22,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from broker.matching.candidates import CappedKey, Pairs, pairs_of
+from broker.matching.candidates import Pairs, Rows
 from broker.matching.dataset import Dataset
 
 Features = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Candidate pairs, and how they were found.
-
-    Attributes
-    ----------
-    pairs : Pairs
-    from_filter, from_key : ndarray of bool, shape (pairs,)
-        Whether the filters found the pair, and whether a shared match key did.
-    capped : tuple of CappedKey
-        Match-key values that made no candidates.
-    """
-
-    pairs: Pairs
-    from_filter: npt.NDArray[np.bool_]
-    from_key: npt.NDArray[np.bool_]
-    capped: tuple[CappedKey, ...]
-
-
-def merge(
-    by_filter: npt.NDArray[np.int64],
-    by_key: npt.NDArray[np.int64],
-    capped: tuple[CappedKey, ...],
-    left: Dataset,
-    right: Dataset | None,
-) -> Found:
-    """Merge the codes of pairs found by filter (each once) and by key (repeats allowed)."""
-    codes = np.unique(np.concatenate([by_filter, by_key]))
-    return Found(
-        pairs_of(codes, left, right), np.isin(codes, by_filter), np.isin(codes, by_key, kind="sort"), capped
-    )
+Vectors = npt.NDArray[np.uint32]
+"""Comparison vectors, shape (pairs, columns)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +54,61 @@ class Feature:
 
 
 class Evidence(Protocol):
-    """An evidence model for two datasets of one schema."""
+    """An evidence model for two datasets of one schema; cloudpickle can send it to other processes."""
 
     @property
     def features(self) -> tuple[Feature, ...]:
         """The columns of the feature matrix, in order."""
         ...
 
-    def candidates(self, left: Dataset, right: Dataset | None) -> Found:
-        """Candidate pairs between two datasets; ``right`` None: within ``left``."""
+    @property
+    def compares_filters(self) -> bool:
+        """Whether there are filters to find near pairs by."""
         ...
 
-    def measure(self, left: Dataset, right: Dataset, pairs: Pairs) -> Features:
-        """Feature matrix of listed pairs, float32, shape (pairs, features)."""
+    def prepare(self, dataset: Dataset) -> Dataset:
+        """The dataset with what the model needs to know of each of its records; for the methods below."""
         ...
+
+    def near(self, left: Dataset, right: Dataset, *, n_threads: int | None = None) -> tuple[Rows, Rows]:
+        """Rows of all pairs of two prepared datasets whose filters are near enough; exact, nothing is blocked."""
+        ...
+
+    def compare(self, left: Dataset, right: Dataset, pairs: Pairs) -> Vectors:
+        """Comparison vectors of listed pairs of two prepared datasets, shape (pairs, columns)."""
+        ...
+
+    def measure(self, vectors: Vectors) -> Features:
+        """Features of comparison vectors, float32, shape (vectors, features)."""
+        ...
+
+
+def patterns(vectors: Vectors) -> tuple[Vectors, npt.NDArray[np.int32]]:
+    """The distinct comparison vectors, and which of them each pair has.
+
+    Parameters
+    ----------
+    vectors : ndarray of uint32, shape (pairs, columns)
+        One a pair.
+
+    Returns
+    -------
+    distinct : ndarray of uint32, shape (patterns, columns)
+        In lexicographic order.
+    of_pair : ndarray of int32, shape (pairs,)
+    """
+    code, size = np.zeros(len(vectors), dtype=np.int64), 1
+    for column in vectors.T:
+        n_values = int(column.max(initial=0)) + 1
+        if size * n_values >= 1 << 62:
+            distinct, code = np.unique(code, return_inverse=True)
+            size = len(distinct)
+        code = code * n_values + column
+        size *= n_values
+    _, first, of_pair = np.unique(code, return_index=True, return_inverse=True)
+    return vectors[first], of_pair.astype(np.int32)
+
+
+def sums(of: npt.NDArray[np.signedinteger], values: npt.NDArray[np.generic], n: int) -> Floats:
+    """Sums of values by number, 0 to n - 1; float64, shape (n,)."""
+    return np.asarray(np.bincount(of, values, n), dtype=np.float64)

@@ -5,20 +5,55 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from broker.matching.candidates import Pairs, near_pairs, pairs_sharing_a_key, shared_keys
+from broker.matching.candidates import Pairs, Rows, n_possible_pairs, shared_keys
 from broker.matching.dataset import Dataset
-from broker.matching.evidence.model import Feature, Features, Floats, Found, merge
+from broker.matching.evidence.model import Feature, Features, Floats, Vectors
 from pprl import similarity
 from pprl.schema import Schema
 from pprl.schema.kinds import DEFAULTS
 
-_CUT_SD = 3.3  # candidates lie this many standard deviations below the distance of strangers, one half
 _NEARNESS_FLOOR = 0.1  # of 1 - 2d; at d = .45 a distance stops telling
 _KNOTS = (0.38, 0.42)  # where the weight of a distance may change its slope
 _COUNTS = ((1, 1), (2, 2), (3, 4), (5, None))
 _COUNT_PRIOR = (6.0, 9.0, 12.0, 14.0)
 _NEARNESS_PRIOR = 10.0
 _NO_KEY_PRIOR = -2.0
+_CUT_SD = 3.3  # near pairs lie at least so many standard deviations below the distance of strangers, one half
+_SAMPLED_PAIRS = 1_000_000_000  # above so many pairs the cut is set by a sample
+_SAMPLED_ROWS = 16_384
+
+
+def stranger_budget(n_left: int, n_right: int) -> int:
+    """Pairs of strangers among the near ones that a comparison can bear: 20 for each row of the smaller side.
+
+    Among so many strangers to a record, one more that is farther away than all of them cannot be its match by the
+    filter alone. Beyond 100,000 rows it is fewer, down to two a row, which no link needs either.
+    """
+    smaller = min(n_left, n_right)
+    return min(20 * smaller, 2_000_000 + 2 * smaller)
+
+
+def near_distance(left: Dataset, right: Dataset | None) -> int:
+    """Largest distance in bits of near pairs of two datasets, or within one where ``right`` is None.
+
+    The 3.3 standard deviations below the distance of strangers, or less where that would be more strangers than
+    `stranger_budget` allows; how many there would be is counted on pairs of the first 16,384 rows.
+    """
+    n_bits = left.schema.filter.n_bits
+    widest = int(n_bits * (0.5 - _CUT_SD * 0.5 / np.sqrt(n_bits)))
+    n_possible = n_possible_pairs(left, right)
+    if n_possible <= _SAMPLED_PAIRS:
+        return widest
+    some = left.filters["record"][:_SAMPLED_ROWS]
+    if right is None:  # other rows, so that none meets itself
+        others = left.filters["record"][_SAMPLED_ROWS : 2 * _SAMPLED_ROWS]
+    else:
+        others = right.filters["record"][:_SAMPLED_ROWS]
+    _, _, distances = similarity.within(some, others, max_distance=widest)
+    each = n_possible / max(len(some) * len(others), 1)
+    strangers = np.cumsum(np.bincount(distances, minlength=widest + 1)) * each
+    allowed = stranger_budget(len(left), len(left if right is None else right))
+    return max(int(np.searchsorted(strangers, allowed, side="right")) - 1, 0)
 
 
 class RecordEvidence:
@@ -27,20 +62,23 @@ class RecordEvidence:
     Parameters
     ----------
     schema : Schema
+    max_distance : int
+        Of near pairs, in bits.
 
     Notes
     -----
     Diffusion maps an input distance to ``d = (1 - (1 - 2 d_in)**t) / 2``, so ``log(1 - 2d)`` is nearly linear in
     the number of tokens two records differ by; it is the main feature, with changes of slope at fixed distances.
     A field present on one side only adds its tokens to the distance, hence the feature ``one-sided`` and its
-    product with nearness.
+    product with nearness. Comparison vectors have four columns: the distance in bits, the match keys shared and
+    those missing on a side (bit k for key k), and the fields that only one side has (bit i for field i).
     """
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, max_distance: int) -> None:
         self._schema = schema
         filters = schema.filter
         self._has_filter = filters.layout == "record"
-        self._max_distance = int(filters.n_bits * (0.5 - _CUT_SD * 0.5 / np.sqrt(filters.n_bits)))
+        self._max_distance = max_distance
         # Bits of its own that a field sets in an average record, as a share of the filter.
         self._load = np.array(
             [
@@ -77,18 +115,40 @@ class RecordEvidence:
         """The columns of the feature matrix, in order."""
         return self._features
 
-    def candidates(self, left: Dataset, right: Dataset | None) -> Found:
-        """All pairs near by filter, and all that share a match key not held by too many."""
-        by_key, capped = pairs_sharing_a_key(left, right)
-        by_filter = np.empty(0, dtype=np.int64)
-        if self._has_filter:
-            by_filter = near_pairs(left, right, max_distance=self._max_distance)
-        return merge(by_filter, by_key, capped, left, right)
+    @property
+    def compares_filters(self) -> bool:
+        """Whether there are filters to find near pairs by."""
+        return self._has_filter
 
-    def measure(self, left: Dataset, right: Dataset, pairs: Pairs) -> Features:
-        """Feature matrix of listed pairs, float32, shape (pairs, features)."""
+    def prepare(self, dataset: Dataset) -> Dataset:
+        """The dataset as it is."""
+        return dataset
+
+    def near(self, left: Dataset, right: Dataset, *, n_threads: int | None = None) -> tuple[Rows, Rows]:
+        """Rows of all pairs at most ``max_distance`` bits apart."""
+        left_rows, right_rows, _ = similarity.within(
+            left.filters["record"],
+            right.filters["record"],
+            max_distance=self._max_distance,
+            n_threads=n_threads,
+        )
+        return left_rows, right_rows
+
+    def compare(self, left: Dataset, right: Dataset, pairs: Pairs) -> Vectors:
+        """Comparison vectors of listed pairs, shape (pairs, 4)."""
+        vectors = np.zeros((len(pairs), 4), dtype=np.uint32)
+        if self._has_filter:
+            vectors[:, 0] = similarity.of_pairs(
+                left.filters["record"], right.filters["record"], pairs.left, pairs.right
+            )
+        vectors[:, 1], vectors[:, 2] = shared_keys(left, right, pairs)
+        vectors[:, 3] = left.presence[pairs.left] ^ right.presence[pairs.right]
+        return vectors
+
+    def measure(self, vectors: Vectors) -> Features:
+        """Features of comparison vectors, float32, shape (vectors, features)."""
+        bits, shared, missing, differs = vectors.T
         n_keys = len(self._schema.match_keys)
-        shared, missing = shared_keys(left, right, pairs)
         n_shared = np.bitwise_count(shared)
         share_missing = np.bitwise_count(missing) / max(n_keys, 1)
         none = n_shared == 0
@@ -99,26 +159,20 @@ class RecordEvidence:
         columns += [shared >> np.uint32(key) & np.uint32(1) for key in range(n_keys)]
         columns += [share_missing, none * share_missing]
         if self._has_filter:
-            distance, one_sided = self.distance(left, right, pairs), self._one_sided(left, right, pairs)
+            distance, one_sided = bits / self._schema.filter.n_bits, self._one_sided(differs)
             closeness = np.maximum(1 - 2 * distance, _NEARNESS_FLOOR)
             nearness = np.log(closeness / _NEARNESS_FLOOR)
             columns += [nearness, 5 * (1 - closeness ** (1 / self._schema.filter.n_taps))]
             columns += [10 * np.maximum(distance - knot, 0) for knot in _KNOTS]
             columns += [one_sided, one_sided * nearness, ~none * nearness, n_shared * nearness / 4]
-        out = np.empty((len(pairs), len(self._features)), dtype=np.float32)
+        out = np.empty((len(vectors), len(self._features)), dtype=np.float32)
         for place, column in enumerate(columns):
             out[:, place] = column
         return out
 
-    def distance(self, left: Dataset, right: Dataset, pairs: Pairs) -> Floats:
-        """Normalised Hamming distance of the record filters, shape (pairs,)."""
-        bits = similarity.of_pairs(left.filters["record"], right.filters["record"], pairs.left, pairs.right)
-        return bits / self._schema.filter.n_bits
-
-    def _one_sided(self, left: Dataset, right: Dataset, pairs: Pairs) -> Floats:
+    def _one_sided(self, differs: npt.NDArray[np.uint32]) -> Floats:
         """Ten times the expected input distance due to fields that only one of the two records has."""
-        differs = left.presence[pairs.left] ^ right.presence[pairs.right]
-        total = np.zeros(len(pairs))
+        total = np.zeros(len(differs))
         for bit, load in enumerate(self._load):
             total += (differs >> np.uint32(bit) & np.uint32(1)) * load
         return 10 * total

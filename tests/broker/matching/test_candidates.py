@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from itertools import combinations, product
 
 import numpy as np
@@ -11,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.matching import candidates
 from broker.matching.candidates import (
+    Pairs,
+    Scope,
+    join,
+    merge,
     n_possible_pairs,
-    near_pairs,
-    pairs_of,
     pairs_sharing_a_key,
     shared_keys,
 )
-from broker.matching.evidence.model import merge
 
 from ..tokens import a_dataset, a_schema
 
@@ -32,13 +31,15 @@ def row_pairs(n_left, n_right):
     return list(combinations(range(n_left), 2) if n_right is None else product(range(n_left), range(n_right)))
 
 
-def naive_join(left, right, cap):
+def naive_join(left, right, cap, n_left):
     """Codes with their number, values over the cap, records that hold one of those."""
     other = left if right is None else right
     held = [[{column[row] for column in side} - {0} for row in range(len(side[0]))] for side in (left, other)]
     found, capped, records = Counter(), set(), set()
     for value in set().union(*held[0]):
         rows = [[row for row, values in enumerate(side) if value in values] for side in held]
+        if right is None and min(rows[0], default=n_left) >= n_left:
+            continue
         if not rows[1] or (right is None and len(rows[0]) < 2):
             continue
         if len(rows[0]) * len(rows[1]) > cap:
@@ -47,7 +48,7 @@ def naive_join(left, right, cap):
             records |= {(side, row) for side, members in enumerate(sides) for row in members}
             continue
         for a, b in product(*rows):
-            if right is not None or a < b:
+            if right is not None or a < min(b, n_left):
                 found[a * len(held[1]) + b] += 1
     return found, len(capped), len(records)
 
@@ -63,21 +64,20 @@ def keys(n_columns):
 @given(
     st.integers(1, 2).flatmap(lambda n: st.tuples(keys(n), keys(n) | st.none())),
     st.sampled_from([1, 6, 20, 999]),
+    st.sampled_from([0.0, 0.3, 1.0]),
 )
-def test_join_is_brute_force(columns, cap):
+def test_join_is_brute_force(columns, cap, share):
     left, right = columns
-    codes, n_values, n_records = candidates._join(
-        left, left if right is None else right, itself=right is None, max_block_pairs=cap
+    n_left = len(left[0]) if right is not None else round(share * len(left[0]))
+    codes, n_values, n_records = join(
+        left,
+        left if right is None else right,
+        n_left=n_left,
+        itself=right is None,
+        max_block_pairs=cap,
     )
     as_lists = [None if side is None else [column.tolist() for column in side] for side in columns]
-    assert (Counter(codes.tolist()), n_values, n_records) == naive_join(*as_lists, cap)
-
-
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 5)), max_size=10))
-def test_ranges(parts):
-    starts, lengths = (np.array([part[i] for part in parts], dtype=np.int64) for i in (0, 1))
-    expected = [number for start, length in parts for number in range(start, start + length)]
-    assert candidates._ranges(starts, lengths).tolist() == expected
+    assert (Counter(codes.tolist()), n_values, n_records) == naive_join(*as_lists, cap, n_left)
 
 
 @pytest.mark.parametrize("itself", [False, True])
@@ -101,16 +101,8 @@ def test_pairs_sharing_a_key_are_those_with_a_token_in_common(town, itself):
     assert len(expected) > 50
 
 
-def dataset_head(dataset, n):
-    """The first rows of a dataset."""
-    return replace(
-        dataset,
-        guids=dataset.guids[:n],
-        presence=dataset.presence[:n],
-        filters={name: rows[:n].copy() for name, rows in dataset.filters.items()},
-        exact={name: rows[:n] for name, rows in dataset.exact.items()},
-        keys=tuple(tuple(column[:n] for column in key) for key in dataset.keys),
-    )
+def every_pair(n_left, n_right):
+    return Pairs(*np.divmod(np.arange(n_left * n_right), max(n_right, 1)), n_left * n_right)
 
 
 def test_values_of_too_many_records_are_reported_by_key():
@@ -144,31 +136,14 @@ parts = ["given_name", "either(surname,middle_name)"]
     left, right = a_dataset(schema, [before, other], "a"), a_dataset(schema, [after, twice], "b")
     codes, _ = pairs_sharing_a_key(left, right, max_block_pairs=99)
     assert sorted(codes.tolist()) == [0, 1]
-    shared, missing = shared_keys(left, right, pairs_of(np.arange(4), left, right))
+    shared, missing = shared_keys(left, right, every_pair(2, 2))
     assert shared.tolist() == [1, 1, 0, 0]
     assert missing.tolist() == [0] * 4
 
 
-@pytest.mark.parametrize("itself", [False, True])
-@pytest.mark.parametrize("max_distance", [0, 300, 470])
-def test_near_pairs_are_those_near(datasets, itself, max_distance):
-    left, right = (dataset_head(d, 80) for d in datasets("standard"))
-    other = left if itself else right
-    numbers = [
-        [int.from_bytes(row.tobytes(), "little") for row in d.filters["record"]] for d in (left, other)
-    ]
-    expected = [
-        a * len(other) + b
-        for a, b in row_pairs(len(left), None if itself else len(other))
-        if (numbers[0][a] ^ numbers[1][b]).bit_count() <= max_distance
-    ]
-    assert near_pairs(left, None if itself else right, max_distance=max_distance).tolist() == expected
-    assert expected or max_distance == 0 or itself
-
-
 def test_shared_and_missing_keys_are_those_of_the_columns(datasets):
-    left, right = (dataset_head(d, 40) for d in datasets("tokens"))
-    pairs = pairs_of(np.arange(1600), left, right)
+    left, right = (d.rows(0, 40) for d in datasets("tokens"))
+    pairs = every_pair(40, 40)
     shared, missing = shared_keys(left, right, pairs)
     assert len(left.keys) == 12
     for number, (one, two) in enumerate(zip(left.keys, right.keys, strict=True)):
@@ -180,24 +155,34 @@ def test_shared_and_missing_keys_are_those_of_the_columns(datasets):
     assert missing.any()
 
 
-def test_codes_and_pairs():
+def test_numbers_of_possible_pairs():
     schema = a_schema("tokens", tuple(ANN))
     a, b, none = (a_dataset(schema, [ANN] * n, str(n)) for n in (3, 4, 0))
     assert [n_possible_pairs(a, b), n_possible_pairs(a, None), n_possible_pairs(none, b)] == [12, 3, 0]
-    pairs = pairs_of(np.array([1, 6, 11]), a, b)
-    assert (pairs.left.tolist(), pairs.right.tolist()) == ([0, 1, 2], [1, 2, 3])
-    assert (len(pairs), pairs.n_possible) == (3, 12)
-    empty = pairs_of(np.empty(0, dtype=np.int64), a, none)
-    assert (len(empty), empty.n_possible) == (0, 0)
+    for n_left in range(6):
+        within = [(i, j) for i, j in combinations(range(5), 2) if i < n_left]
+        assert Scope(n_left, 0).n_possible(5, itself=True) == len(within)
+        assert Scope(n_left, 0).n_possible(7, itself=False) == 7 * n_left
 
 
 def test_merged_pairs_know_how_they_were_found():
-    schema = a_schema("tokens", tuple(ANN))
-    a, b = (a_dataset(schema, [ANN] * 3, name) for name in "ab")
-    found = merge(np.array([1, 4]), np.array([8, 4, 0, 4, 8]), (), a, b)
+    found = merge(np.array([4, 1]), np.array([8, 4, 0, 4, 8]), (), n_right=3, n_possible=9)
     assert (found.pairs.left * 3 + found.pairs.right).tolist() == [0, 1, 4, 8]
     assert found.from_filter.tolist() == [False, True, True, False]
     assert found.from_key.tolist() == [True, False, True, True]
+    assert found.pairs.n_possible == 9
+    nothing = merge(np.empty(0, np.int64), np.empty(0, np.int64), (), n_right=0, n_possible=0)
+    assert len(nothing.pairs) == 0
+
+
+def test_rows_of_a_dataset(datasets):
+    (dataset, _) = datasets("fields")
+    some = dataset.rows(3, 10)
+    assert len(some) == 7
+    assert np.array_equal(some.guids, dataset.guids[3:10])
+    assert np.array_equal(some.filters["surname"], dataset.filters["surname"][3:10])
+    assert np.array_equal(some.keys[0][0], dataset.keys[0][0][3:10])
+    assert np.array_equal(some.has("sex"), dataset.has("sex")[3:10])
 
 
 def test_what_a_record_has_is_what_its_presence_says():

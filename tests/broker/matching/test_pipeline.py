@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from itertools import permutations
 
 import numpy as np
@@ -13,6 +14,7 @@ from pprl.errors import LinkageError
 from ..population import FIELDS, Town
 from ..tokens import a_dataset, a_schema
 
+STAGES = ("candidates", "compare", "strangers", "weigh", "resolve", "estimate")
 # Least precision and recall; what is found lies a little above.
 FLOORS = {"standard": (0.95, 0.95), "strict": (0.95, 0.92), "fields": (0.97, 0.97), "tokens": (0.95, 0.94)}
 
@@ -91,20 +93,28 @@ def test_what_a_comparison_tells_of_itself(datasets, linked):
     assert len(comparison.features) == len(comparison.fit.weights)
     assert (comparison.probability >= linkage.threshold).all()
     assert comparison.histogram.between.sum() == comparison.n_candidates
-    assert list(comparison.seconds) == ["candidates", "compare", "weigh", "resolve", "estimate"]
+    assert list(comparison.seconds) == list(STAGES)
     assert linkage.n_dropped == 0
     assert len(linkage.links) == len(comparison.links)
     assert len(linkage.entity) == len(left) + len(right)
     assert len(set(linkage.entity.tolist())) == len(linkage.entity) - len(linkage.links)
 
 
-def test_stages_are_announced(datasets):
-    said = []
-    link(datasets("tokens"), stage=said.append)
-    assert said == [
-        *(f"a x b: {s}" for s in ("candidates", "compare", "weigh", "resolve", "estimate")),
-        "entities",
-    ]
+def test_progress_is_shown(datasets):
+    said, done = [], {}
+
+    @contextmanager
+    def progress(label, total, *, unit=""):
+        said.append(label.removeprefix("a x b: "))
+        yield lambda n: done.update({label: (done.get(label, (0, 0))[0] + n, total)})
+
+    link(datasets("standard"), progress=progress)
+    search = ["joining match keys", "comparing filters"]
+    strangers = [*search, "comparing strangers"]
+    assert said == [*search, "comparing candidates", *strangers, *strangers, "weighing", "entities"]
+    assert done == {"a x b: comparing filters": (560 + 560 + 520, 520)} or all(
+        n % total == 0 for n, total in done.values()
+    )
 
 
 def test_a_higher_threshold_keeps_the_surer_links(datasets, linked):

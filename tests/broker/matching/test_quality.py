@@ -55,15 +55,14 @@ def judged(draw):
     return (
         Pairs(np.array(codes, np.int64) // 8, np.array(codes, np.int64) % 8, n_left * 8),
         np.array(numbers),
-        n_left,
     )
 
 
 @given(judged(), st.floats(0, 50), st.sampled_from([0.3, 0.5, 0.9]))
 def test_estimates_of_anything_are_within_their_intervals(case, n_missed, threshold):
-    pairs, posterior, n_left = case
+    pairs, posterior = case
     links = choose(pairs, posterior, posterior, threshold=threshold, exclusive=(True, True))
-    found = estimate(pairs, posterior, links, threshold=threshold, n_left=n_left, n_missed=n_missed, seed=0)
+    (found,) = estimate(pairs, posterior, {threshold: links}, n_missed=n_missed, seed=0)
     for interval in (found.precision, found.recall, found.f1):
         assert 0 <= interval.low <= interval.value <= interval.high <= 1
     if len(links):
@@ -79,7 +78,7 @@ def test_intervals_cover_what_is_drawn_from_the_posteriors():
     pairs = Pairs(rows, rows, 160_000)
     posterior = random.beta(3, 0.4, 400)
     links = np.flatnonzero(posterior >= 0.5)
-    found = estimate(pairs, posterior, links, threshold=0.5, n_left=400, n_missed=0, seed=0)
+    (found,) = estimate(pairs, posterior, {0.5: links}, n_missed=0, seed=0)
     hits = []
     for _ in range(300):
         truth = random.random(400) < posterior
@@ -98,17 +97,29 @@ def test_matches_that_neither_way_found():
     random = np.random.default_rng(0)
     by_filter, by_key = random.random(10_000) < 0.9, random.random(10_000) < 0.7
     seen = by_filter | by_key
-    found = missed_by_candidates(np.ones(seen.sum()), by_filter[seen], by_key[seen])
+    found = missed_by_candidates(np.ones(seen.sum()), by_filter[seen], by_key[seen], seen[seen])
     assert found == pytest.approx((~seen).sum(), rel=0.15)
     # Chapman's estimator by hand: 80 by one way, 60 by the other, 50 by both.
     by_filter, by_key = np.arange(90) < 80, np.arange(90) >= 30
-    assert missed_by_candidates(np.ones(90), by_filter, by_key) == pytest.approx(81 * 61 / 51 - 1 - 90)
+    assert missed_by_candidates(np.ones(90), by_filter, by_key, by_key | True) == pytest.approx(
+        81 * 61 / 51 - 1 - 90
+    )
 
 
 def test_one_way_alone_tells_nothing_of_what_it_missed():
     ones = np.ones(20)
-    assert missed_by_candidates(ones, ones > 0, ones < 0) == 0
-    assert missed_by_candidates(ones[:0], ones[:0] > 0, ones[:0] > 0) == 0
+    assert missed_by_candidates(ones, ones > 0, ones < 0, ones > 0) == 0
+    assert missed_by_candidates(ones[:0], ones[:0] > 0, ones[:0] > 0, ones[:0] > 0) == 0
+
+
+def test_a_probe_tells_what_the_keys_miss_among_the_rest():
+    """20,000 matches, of which the keys find seven in ten; the filters look at a quarter of the rows only."""
+    random = np.random.default_rng(1)
+    probed = np.arange(20_000) < 5_000
+    by_filter, by_key = (random.random(20_000) < 0.9) & probed, random.random(20_000) < 0.7
+    seen = by_filter | by_key
+    found = missed_by_candidates(np.ones(seen.sum()), by_filter[seen], by_key[seen], probed[seen])
+    assert found == pytest.approx((~seen).sum(), rel=0.05)
 
 
 # Doubts
@@ -122,10 +133,10 @@ GOOD = {
     "expected_above": 290.0,
     "n_above": 290,
     "n_null_above": 3,
-    "null_weight": 1.5,
+    "null_above": 4.5,
 }
 ALL_MATCH = {"at_bound": True, "n_matches": 495.0, "expected_above": 480.0, "n_above": 490}
-NO_NULL = {"has_null": False, "n_null_above": 0, "null_weight": 0.0}
+NO_NULL = {"has_null": False, "n_null_above": 0, "null_above": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -141,8 +152,14 @@ NO_NULL = {"has_null": False, "n_null_above": 0, "null_weight": 0.0}
         ({"n_above": 190}, ["290 by weight, 186 by excess"]),
         ({"n_above": 400}, ["290 by weight, 396 by excess"]),
         ({"n_above": 220}, []),
-        ({"n_null_above": 30}, []),  # 45 by their weight, but more than half of those may be chance
-        ({"n_null_above": 40}, ["40 pairs within the datasets said to be duplicate-free"]),
+        (
+            {"n_null_above": 30, "null_above": 45.0},
+            [],
+        ),  # 45 by their weight, but more than half of those may be chance
+        (
+            {"n_null_above": 40, "null_above": 60.0},
+            ["40 pairs within the datasets said to be duplicate-free"],
+        ),
         ({"converged": False, "n_matches": 5.0}, ["only about 5", "had not settled"]),
     ],
 )

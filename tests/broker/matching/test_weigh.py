@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from broker.matching import weigh
 from broker.matching.candidates import Pairs
-from broker.matching.evidence.model import Feature
+from broker.matching.evidence.model import Feature, patterns
 from broker.matching.weigh import compete, fit
 
 M = np.array([0.9, 0.85, 0.95, 0.8, 0.9, 0.7])
@@ -34,7 +34,16 @@ class World:
         prior = np.column_stack([AGREE, DISAGREE]).ravel() if prior is None else prior
         features = tuple(Feature("field", str(number), float(weight)) for number, weight in enumerate(prior))
         arguments = {"features": features, "shape": self.shape} | changes
-        return fit(self.cross, self.pairs, self.null, self.null_weight, **arguments)
+        cross, of_pair, _ = by_pattern(self.cross)
+        null, _, counts = by_pattern(self.null)
+        weight = arguments.pop("pair_weight", np.ones(len(self.pairs)))
+        return fit(cross, of_pair, self.pairs, weight, null, self.null_weight * counts, **arguments)
+
+
+def by_pattern(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distinct rows, which of them each row is, and how many rows are each."""
+    distinct, of_row = patterns(rows.astype(np.uint32))
+    return distinct.astype(np.float32), of_row, np.bincount(of_row, minlength=len(distinct))
 
 
 def indicators(agrees: np.ndarray) -> np.ndarray:
@@ -75,12 +84,12 @@ def contests(draw):
 @given(contests())
 def test_posteriors_are_probabilities_and_a_row_has_at_most_one_match(contest):
     ratios, pairs, shape, n_matches = contest
-    posterior = compete(ratios, pairs, shape, n_matches)
+    posterior = compete(ratios, np.arange(len(pairs)), pairs, shape, n_matches)
     assert ((posterior >= 0) & (posterior <= 1)).all()
     for rows, n_rows in zip((pairs.left, pairs.right), shape, strict=True):
         assert (np.bincount(rows, posterior, n_rows) <= 1 + 1e-9).all()
     for side, exclusive in enumerate([(True, False), (False, True)]):
-        posterior = compete(ratios, pairs, shape, n_matches, exclusive=exclusive)
+        posterior = compete(ratios, np.arange(len(pairs)), pairs, shape, n_matches, exclusive=exclusive)
         rows = (pairs.left, pairs.right)[side]
         assert (np.bincount(rows, posterior, shape[side]) <= 1 + 1e-9).all()
         assert ((posterior >= 0) & (posterior <= 1)).all()
@@ -89,13 +98,13 @@ def test_posteriors_are_probabilities_and_a_row_has_at_most_one_match(contest):
 @given(contests())
 def test_a_rival_only_takes(contest):
     ratios, pairs, shape, n_matches = contest
-    alone = compete(ratios, pairs, shape, n_matches, exclusive=(False, False))
+    alone = compete(ratios, np.arange(len(pairs)), pairs, shape, n_matches, exclusive=(False, False))
     odds = n_matches / pairs.n_possible * np.exp(np.minimum(ratios, 40))
     np.testing.assert_allclose(alone, odds / (1 + odds), rtol=1e-12)  # plain Bayes
     if len(ratios) > 1:
-        before = compete(ratios, pairs, shape, n_matches)
+        before = compete(ratios, np.arange(len(pairs)), pairs, shape, n_matches)
         ratios[0] += 1
-        after = compete(ratios, pairs, shape, n_matches)
+        after = compete(ratios, np.arange(len(pairs)), pairs, shape, n_matches)
         assert after[0] >= before[0] - 1e-12
         assert (after[1:] <= before[1:] + 1e-12).all()
 
@@ -103,16 +112,18 @@ def test_a_rival_only_takes(contest):
 def test_without_rivals_it_is_bayes_with_the_rows_odds():
     pairs = Pairs(np.arange(4), np.arange(4), 16)
     ratios = np.array([-2.0, 0.0, 3.0, 9.0])
-    posterior = compete(ratios, pairs, (4, 4), 2.0)
+    posterior = compete(ratios, np.arange(4), pairs, (4, 4), 2.0)
     odds = 2 / 16 / ((1 - 2 / 4) * (1 - 2 / 4))
     np.testing.assert_allclose(posterior, odds * np.exp(ratios) / (1 + odds * np.exp(ratios)))
 
 
 def test_equal_rivals_share():
     pairs = Pairs(np.zeros(3, np.int64), np.arange(3), 9)
-    posterior = compete(np.full(3, 35.0), pairs, (3, 3), 1.0)
+    one = np.zeros(3, np.int32)  # one pattern
+    posterior = compete(np.array([35.0]), one, pairs, (3, 3), 1.0)
     np.testing.assert_allclose(posterior, 1 / 3, atol=1e-9)
-    np.testing.assert_allclose(compete(np.full(3, 35.0), pairs, (3, 3), 1.0, exclusive=(False, True)), 1)
+    alone = compete(np.array([35.0]), one, pairs, (3, 3), 1.0, exclusive=(False, True))
+    np.testing.assert_allclose(alone, 1)
 
 
 # Fit
@@ -159,42 +170,46 @@ def test_the_same_input_and_seed_give_the_same_fit(world):
     assert (one.intercept, one.n_matches, one.rounds) == (two.intercept, two.n_matches, two.rounds)
 
 
-def test_the_sample_of_far_pairs_hardly_matters(world, monkeypatch):
-    assert len(world.cross) > 2 * weigh._NEAR_PER_ROW * sum(world.shape)  # it is sampled
-    sampled = [world.fit(seed=seed).posterior for seed in (0, 1)]
-    monkeypatch.setattr(weigh, "_NEAR_PER_ROW", 10**6)
+def test_a_sample_of_the_patterns_hardly_matters(world, monkeypatch):
     whole = world.fit().posterior
-    for posterior in sampled:
-        assert np.abs(posterior - whole).max() < 0.01
-        assert np.abs(posterior - whole).mean() < 1e-4
-        assert posterior.sum() == pytest.approx(whole.sum(), rel=0.01)
+    monkeypatch.setattr(weigh, "_MAX_PATTERNS", 48)
+    assert len(by_pattern(world.cross)[0]) > 48
+    for seed in (0, 1):
+        posterior = world.fit(seed=seed).posterior
+        assert np.abs(posterior - whole).mean() < 1e-3
+        assert posterior.sum() == pytest.approx(whole.sum(), rel=0.03)
 
 
-def test_near_pairs_are_kept_and_the_sample_stands_for_the_rest():
-    ratios = np.random.default_rng(0).normal(size=1000)
-    rows, weight = weigh._near_and_sampled(ratios, 100, np.random.default_rng(0))
-    near = set(np.argsort(-ratios)[:100].tolist())
-    assert near <= set(rows.tolist())
+def test_what_is_sampled_stands_for_the_rest(monkeypatch):
+    monkeypatch.setattr(weigh, "_MAX_PATTERNS", 200)
+    weight = np.random.default_rng(0).exponential(size=1000)
+    rows, scale = weigh._sampled(weight, np.random.default_rng(0))
+    heaviest = set(np.argsort(-weight)[:100].tolist())
+    assert heaviest <= set(rows.tolist())
     assert (len(rows), len(set(rows.tolist()))) == (200, 200)
-    assert weight.sum() == pytest.approx(1000)
-    assert {float(w) for row, w in zip(rows.tolist(), weight, strict=True) if row in near} == {1.0}
-    rows, weight = weigh._near_and_sampled(ratios, 500, np.random.default_rng(0))
-    assert rows.tolist() == list(range(1000))
-    assert (weight == 1).all()
+    assert scale.sum() == pytest.approx(1000)
+    assert {float(s) for row, s in zip(rows.tolist(), scale, strict=True) if row in heaviest} == {1.0}
+    rows, scale = weigh._sampled(weight[:200], np.random.default_rng(0))
+    assert rows.tolist() == list(range(200))
+    assert (scale == 1).all()
+
+
+def test_pairs_that_stand_for_others_count_for_them(world):
+    """All pairs whose first field agrees, as by a key, and of every other left row the rest, counted twice."""
+    keyed = world.cross[:, 0] == 1
+    seen = keyed | (world.pairs.left % 2 == 0)
+    pairs, weight = world.pairs.some(seen), np.where(keyed, 1.0, 2.0)[seen]
+    sample = World(world.cross[seen], pairs, world.null, world.null_weight, world.shape, world.truth[seen])
+    found, whole = sample.fit(pair_weight=weight), world.fit()
+    tell = [fitted.weights.reshape(-1, 2) @ [1, -1] for fitted in (found, whole)]
+    np.testing.assert_allclose(*tell, atol=1)
+    assert found.n_matches == pytest.approx(whole.n_matches, rel=0.05)
+    assert found.posterior[sample.truth].mean() > 0.94
 
 
 def test_without_pairs_that_cannot_match_it_falls_back_on_the_pairs_between(world):
-    found = fit(
-        world.cross,
-        world.pairs,
-        world.null[:0],
-        0.0,
-        features=tuple(
-            Feature("field", str(n), w) for n, w in enumerate(np.stack([AGREE, DISAGREE], 1).ravel())
-        ),
-        shape=world.shape,
-        exclusive=(False, False),
-    )
+    alone = World(world.cross, world.pairs, world.null[:0], 0.0, world.shape, world.truth)
+    found = alone.fit(exclusive=(False, False))
     assert found.posterior[world.truth].mean() > 0.85
     assert found.n_matches == pytest.approx(130, abs=13)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -112,7 +110,8 @@ CASES = {
 def said(evidence: FieldEvidence, left, right) -> list[dict[str, str | None]]:
     """What the evidence says of row 0 and row 0, row 1 and row 1, ...: a label a part."""
     rows = np.arange(len(left))
-    measured = evidence.measure(left, right, Pairs(rows, rows, len(left) ** 2))
+    left, right = evidence.prepare(left), evidence.prepare(right)
+    measured = evidence.measure(evidence.compare(left, right, Pairs(rows, rows, len(left) ** 2)))
     assert measured.dtype == np.float32
     assert set(np.unique(measured)) <= {0, 1}
     out = []
@@ -203,7 +202,8 @@ def test_any_field_may_be_compared_whole(small_sample, kind):
         assert (same, different, missing) == ("initials agree", "disagree", None)
     else:
         assert (same, different, missing) == ("agree", "disagree", None)
-    assert len(evidence.candidates(*dataset).pairs) > 0
+    rows, _ = evidence.near(*(evidence.prepare(d) for d in dataset))
+    assert len(rows) > 0
 
 
 def test_priors_speak_for_agreement_and_against_its_opposite(datasets):
@@ -229,43 +229,18 @@ def test_the_same_seed_gives_the_same_priors(datasets):
     assert [f.prior for f in one] == pytest.approx([f.prior for f in other], abs=1)
 
 
-def test_candidates_hold_the_matches(datasets, town):
+def test_near_pairs_hold_the_matches(datasets, town):
     left, right = datasets("fields")
-    found = FieldEvidence(left.schema, (left, right)).candidates(left, right)
-    pairs = set(zip(found.pairs.left.tolist(), found.pairs.right.tolist(), strict=True))
+    evidence = FieldEvidence(left.schema, (left, right))
+    rows = evidence.near(evidence.prepare(left), evidence.prepare(right))
+    pairs = set(zip(*(side.tolist() for side in rows), strict=True))
     matches = town.matches()
-    assert len(pairs & matches) >= 0.99 * len(matches)
-    assert 10 * 1080 < len(found.from_filter) < 40 * 1080  # about 20 a record
-
-
-def test_beyond_a_size_candidates_come_from_match_keys_alone(datasets, monkeypatch):
-    left, right = datasets("fields")
-    monkeypatch.setattr(fields_module, "MAX_ALL_PAIRS", 1000)
-    found = FieldEvidence(left.schema, (left, right)).candidates(left, right)
-    assert not found.from_filter.any()
-    assert found.from_key.all()
-
-
-def test_within_a_dataset_no_row_meets_itself(datasets):
-    (left, _) = datasets("fields")
-    found = FieldEvidence(left.schema, (left,)).candidates(left, None)
-    assert (found.pairs.left < found.pairs.right).all()
-    assert found.pairs.n_possible == 560 * 559 // 2
+    assert len(pairs & matches) >= 0.97 * len(matches)
+    assert 10 * 1080 < len(pairs) < 40 * 1080  # about 20 a record
 
 
 def test_datasets_of_one_row(datasets):
-    (left, right) = datasets("fields")
-    one = [
-        replace(
-            d,
-            guids=d.guids[:1],
-            presence=d.presence[:1],
-            filters={name: rows[:1] for name, rows in d.filters.items()},
-            exact={name: rows[:1] for name, rows in d.exact.items()},
-            keys=tuple(tuple(column[:1] for column in key) for key in d.keys),
-        )
-        for d in (left, right)
-    ]
-    evidence = FieldEvidence(left.schema, tuple(one))
+    left, right = (dataset.rows(0, 1) for dataset in datasets("fields"))
+    evidence = FieldEvidence(left.schema, (left, right))
     assert {feature.prior for feature in evidence.features} == {0}
-    assert len(evidence.candidates(*one).pairs) <= 1
+    assert len(evidence.near(evidence.prepare(left), evidence.prepare(right))[0]) <= 1

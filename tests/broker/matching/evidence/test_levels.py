@@ -55,7 +55,7 @@ def test_levels_of_a_name(other, level):
     )
     pair = Pairs(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), 1)
     for one, two in ((left, right), (right, left)):
-        found = lv.similarity_levels(schema, schema.field("surname"), one, two, pair, None)
+        found = lv.similarity_levels(schema, schema.field("surname"), one, two, pair, by_rarity=False)
         assert found.dtype == np.int8
         assert found.tolist() == [level]
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from broker.matching.candidates import Pairs
-from broker.matching.evidence import FieldEvidence, RecordEvidence, evidence_for
+from broker.matching.evidence import FieldEvidence, RecordEvidence, evidence_for, record
+from broker.matching.evidence.record import near_distance, stranger_budget
 
 from ...tokens import a_dataset, a_schema
 
@@ -33,9 +34,9 @@ def measured(left, right, profile="standard"):
     """Features of two records, those that are not 0."""
     schema = a_schema(profile, FIELDS, KEYS)
     a, b = a_dataset(schema, [left], "a"), a_dataset(schema, [right], "b")
-    evidence = RecordEvidence(schema)
+    evidence = RecordEvidence(schema, 0)
     pairs = Pairs(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), 1)
-    rows = evidence.measure(a, b, pairs)
+    rows = evidence.measure(evidence.compare(a, b, pairs))
     assert rows.dtype == np.float32
     assert rows.shape == (1, len(evidence.features))
     return {f.label: float(value) for f, value in zip(evidence.features, rows[0], strict=True) if value}
@@ -109,33 +110,50 @@ def test_without_filters_only_keys_are_compared(datasets):
     found = measured(ANN, ANN, "tokens")
     assert not {"nearness", "tokens differing"} & set(found)
     left, right = datasets("tokens")
-    evidence = evidence_for((left, right), seed=0)
+    evidence = evidence_for(left, right, (left, right), seed=0)
     assert {feature.part for feature in evidence.features} == {"keys"}
-    candidates = evidence.candidates(left, right)
-    assert not candidates.from_filter.any()
-    assert candidates.from_key.all()
+    assert not evidence.compares_filters
 
 
 @pytest.mark.parametrize("profile", ["standard", "strict"])
-def test_candidates_hold_the_matches(datasets, town, profile):
+def test_near_pairs_are_those_within_the_cut(datasets, town, profile):
     left, right = datasets(profile)
-    found = evidence_for((left, right), seed=0).candidates(left, right)
-    pairs = set(zip(found.pairs.left.tolist(), found.pairs.right.tolist(), strict=True))
+    cut = near_distance(left, right)
+    # 3.3 standard deviations below the distance of strangers.
+    assert cut == int(1024 * 0.5 - 3.3 * 1024**0.5 / 2) == near_distance(left, None)
+    rows = evidence_for(left, right, (left, right), seed=0).near(left, right)
+    pairs = set(zip(*(side.tolist() for side in rows), strict=True))
+    bits = np.bitwise_count(left.filters["record"][:, None] ^ right.filters["record"][None]).sum(axis=2)
+    assert pairs == set(zip(*(side.tolist() for side in np.nonzero(bits <= cut)), strict=True))
     matches = town.matches()
-    assert len(pairs & matches) > 0.95 * len(matches)
-    assert len(pairs) < 0.01 * found.pairs.n_possible
-    assert (found.from_filter | found.from_key).all()
-    # No more than 3.3 standard deviations below the distance of strangers.
-    bits = np.bitwise_count(
-        left.filters["record"][found.pairs.left] ^ right.filters["record"][found.pairs.right]
-    ).sum(axis=1)
-    assert bits[found.from_filter].max() <= 1024 * 0.5 - 3.3 * 1024**0.5 / 2
-    assert bits[~found.from_filter].min(initial=1024) > 1024 * 0.5 - 3.3 * 1024**0.5 / 2
+    assert len(pairs & matches) > 0.8 * len(matches)
+
+
+def test_of_many_pairs_those_are_near_that_strangers_leave_room_for(datasets, monkeypatch):
+    left, right = datasets("standard")
+    widest = near_distance(left, right)
+    monkeypatch.setattr(record, "_SAMPLED_PAIRS", 0)
+    for budget in (0, 50, 1000, 10**6):
+        monkeypatch.setattr(record, "stranger_budget", lambda *_, budget=budget: budget)
+        cut = near_distance(left, right)
+        found = len(RecordEvidence(left.schema, cut).near(left, right)[0])
+        more = len(RecordEvidence(left.schema, cut + 1).near(left, right)[0])
+        assert found <= budget or cut == 0
+        assert more > budget or cut == widest
+    assert near_distance(left, None) <= widest
+
+
+def test_the_budget_of_strangers():
+    assert stranger_budget(1000, 50_000) == 20_000
+    assert stranger_budget(22_100_000, 60_000) == 1_200_000
+    assert stranger_budget(10**6, 10**6) == 4_000_000
+    sizes = [stranger_budget(n, n) for n in range(100_000, 200_000, 1000)]
+    assert sizes == sorted(sizes)
 
 
 @pytest.mark.parametrize("profile", ["standard", "strict", "fields", "tokens"])
 def test_every_profile_has_its_model_and_finite_priors(datasets, profile):
-    evidence = evidence_for(tuple(datasets(profile)), seed=0)
+    evidence = evidence_for(*datasets(profile), tuple(datasets(profile)), seed=0)
     assert type(evidence) is (FieldEvidence if profile == "fields" else RecordEvidence)
     priors = np.array([feature.prior for feature in evidence.features])
     assert np.isfinite(priors).all()
