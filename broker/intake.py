@@ -1,4 +1,4 @@
-"""Intake: sealed packages become datasets in memory, or nothing does.
+"""Intake: sealed packages become datasets, or nothing does.
 
 A package is accepted when it is sealed to this broker, whole, signed by a trusted site, not expired, of one linkage
 with its fellows, and not older than a delivery of the same dataset accepted before. The *register* remembers the
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,13 +17,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from broker.matching.dataset import Dataset
+from broker.token_arrays import TokenArrays, drop_pages, row_bytes
 from pprl.errors import CorruptError, PprlError, ReplayedError
-from pprl.files import new_file
-from pprl.guid import GUID_BYTES
+from pprl.files import new_file, scratch_file
 from pprl.package import Identity, Manifest, Package, VerifyKey, check_same_linkage, open_package
 from pprl.schema.columns import (
     PRESENCE,
@@ -31,10 +30,13 @@ from pprl.schema.columns import (
     exact_parts,
     filter_column,
     key_columns,
-    token_columns,
 )
 
+BYTES_IN_MEMORY = 1024 * 1024 * 1024
+"""Of tokens, over all packages of a run; about 5 million records of profile ``standard``."""
+
 _VERSION = 1
+_ROWS_AT_ONCE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,11 @@ class Register:
             if not known:
                 raise PprlError(f"{path}: is a register of a version not known here; update this program")
 
+    @property
+    def folder(self) -> Path:
+        """Where its file is."""
+        return self._path.parent
+
     def check(self, name: str, manifest: Manifest) -> None:
         """Refuse an older delivery than the latest accepted.
 
@@ -141,6 +148,8 @@ def take_in(
     trusted: Collection[VerifyKey] | None,
     register: Register,
     now: datetime,
+    scratch: Path | None = None,
+    bytes_in_memory: int = BYTES_IN_MEMORY,
     advance: Callable[[int], None] = lambda _: None,
 ) -> list[Delivery]:
     """Open, check and load packages of one linkage.
@@ -157,6 +166,11 @@ def take_in(
         Is asked, and told when all packages are accepted.
     now : datetime
         With time zone.
+    scratch : Path or None
+        Folder for the tokens of large packages, which go to files without a name that are gone with the datasets;
+        None is the register's folder.
+    bytes_in_memory : int
+        Packages whose tokens fit into what is left of this are held in memory.
     advance : callable
         Called with numbers of payload bytes done.
 
@@ -170,64 +184,79 @@ def take_in(
     PackageError
         One of its kinds, naming the file; nothing is accepted then.
     PprlError
-        The register cannot be written.
+        The register cannot be written, or the scratch folder has no room.
     """
     deliveries: list[Delivery] = []
+    folder = register.folder if scratch is None else scratch
     for path in paths:
         with open_package(path, identity, trusted=trusted, now=now, advance=advance) as package:
             register.check(str(path), package.manifest)
             # Before the tokens are read, so that a mixture is refused at once.
             earlier = [(str(delivery.path), delivery.manifest) for delivery in deliveries]
             check_same_linkage([*earlier, (str(path), package.manifest)])
-            deliveries.append(Delivery(path, package.manifest, _load(package)))
+            n_bytes = _token_bytes(package)
+            in_memory = n_bytes <= bytes_in_memory
+            bytes_in_memory -= n_bytes if in_memory else 0
+            with nullcontext() if in_memory else scratch_file(folder) as file:
+                arrays = TokenArrays(
+                    package.manifest.linkage_schema, package.manifest.n_records, file=file, folder=folder
+                )
+                deliveries.append(Delivery(path, package.manifest, _load(package, arrays)))
     register.record([delivery.manifest for delivery in deliveries])
     return deliveries
 
 
-def _load(package: Package) -> Dataset:
-    """Read the token table into arrays laid out beforehand, so that it is held once."""
+def _token_bytes(package: Package) -> int:
+    """What the arrays of a package take, once its manifest cannot ask for more than there is."""
     manifest = package.manifest
-    schema, n = manifest.linkage_schema, manifest.n_records
-    row_bytes = sum(column.type.bit_width // 8 for column in token_columns(schema))
-    if n * row_bytes > manifest.payload_bytes:  # or a manifest could ask for any amount of memory
+    n_bytes = manifest.n_records * row_bytes(manifest.linkage_schema)
+    if n_bytes > manifest.payload_bytes:
         raise CorruptError(f"{package.path}: says it has more records than fit it; ask the site for it again")
-    guids = np.empty((n, GUID_BYTES), dtype=np.uint8)
-    presence = np.empty(n, dtype=np.uint32)
-    n_words = schema.filter.n_bits // 64
-    filters = {name: np.empty((n, n_words), dtype=np.uint64) for name in schema.filter_names}
-    exact: dict[str, npt.NDArray[np.uint64]] = {}
-    if schema.filter.layout == "field":
-        exact = {
-            f"{field.name}:{part}": np.empty(n, dtype=np.uint64)
-            for field in schema.fields
-            for part in exact_parts(field)
-        }
-    keys = tuple(tuple(np.empty(n, dtype=np.uint64) for _ in key_columns(key)) for key in schema.match_keys)
-    row = 0
+    return n_bytes
+
+
+def _load(package: Package, arrays: TokenArrays) -> Dataset:
     for batch in package:
-        rows = slice(row, row + batch.num_rows)
-        guids[rows] = _fixed(batch.column(RECORD_GUID), np.uint8)
-        presence[rows] = np.asarray(batch.column(PRESENCE))
-        for name, filter_rows in filters.items():
-            filter_rows[rows] = _fixed(batch.column(filter_column(name)), np.uint64)
-        for name, tokens in exact.items():
-            tokens[rows] = _words(batch.column(exact_column(*name.split(":"))))
-        for key, columns in zip(schema.match_keys, keys, strict=True):
-            for name, tokens in zip(key_columns(key), columns, strict=True):
-                tokens[rows] = _words(batch.column(name))
-        row += batch.num_rows
-    if len(np.unique(guids.view(f"V{GUID_BYTES}"))) < n:
+        arrays.append(batch)
+    columns = arrays.finish()
+    manifest = package.manifest
+    schema, guids = manifest.linkage_schema, columns[RECORD_GUID]
+    if not _ascending(guids) and _has_equal(guids):
         raise CorruptError(f"{package.path}: gives two records one GUID; ask the site for a fresh package")
-    return Dataset(manifest.dataset, schema, guids, presence, filters, exact, keys, manifest.duplicate_free)
+    drop_pages(guids)
+    exact = [(field.name, part) for field in schema.fields for part in exact_parts(field)]
+    return Dataset(
+        name=manifest.dataset,
+        schema=schema,
+        guids=guids,
+        presence=columns[PRESENCE],
+        filters={name: columns[filter_column(name)] for name in schema.filter_names},
+        exact={f"{field}:{part}": columns[exact_column(field, part)] for field, part in exact}
+        if schema.filter.layout == "field"
+        else {},
+        keys=tuple(tuple(columns[name] for name in key_columns(key)) for key in schema.match_keys),
+        duplicate_free=manifest.duplicate_free,
+    )
 
 
-def _fixed(column: pa.Array, dtype: type[np.generic]) -> npt.NDArray[Any]:
-    """Rows of a fixed-size binary column without a copy."""
-    width = column.type.byte_width
-    data = np.frombuffer(column.buffers()[1], dtype=np.uint8)
-    rows = data[column.offset * width : (column.offset + len(column)) * width]
-    return rows.view(dtype).reshape(len(column), width // np.dtype(dtype).itemsize)  # may be of no rows
+def _ascending(guids: npt.NDArray[np.uint8]) -> bool:
+    """Whether each GUID is above the one before it, as the packages of this program have them."""
+    for start in range(0, len(guids), _ROWS_AT_ONCE):
+        high, low = guids[start : start + _ROWS_AT_ONCE + 1].view(">u8").T.astype(np.uint64)
+        above = (high[1:] > high[:-1]) | ((high[1:] == high[:-1]) & (low[1:] > low[:-1]))
+        if not above.all():
+            return False
+    return True
 
 
-def _words(column: pa.Array) -> npt.NDArray[np.uint64]:
-    return np.asarray(pc.fill_null(column, 0), dtype=np.uint64)
+def _has_equal(guids: npt.NDArray[np.uint8]) -> bool:
+    """Whether two GUIDs, in any order, are the same."""
+    halves = guids.view(np.uint64)
+    first = np.sort(halves[:, 0])
+    # Of random GUIDs hardly two share a half, and only those need a closer look.
+    shared = first[1:][first[1:] == first[:-1]]
+    if not len(shared):
+        return False
+    rows = halves[np.isin(halves[:, 0], shared)]
+    rows = rows[np.lexsort(rows.T)]
+    return bool((rows[1:] == rows[:-1]).all(axis=1).any())

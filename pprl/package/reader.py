@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -28,6 +31,9 @@ from pprl.package.tokens import TokenReader
 from pprl.package.writer import STANZA_ARGS
 
 Advance = Callable[[int], None]
+
+# 64 KiB each; together about a batch of the site's, so that one is opened while the one before is worked on.
+_CHUNKS_IN_BLOCK, _BLOCKS_AHEAD = 16, 16
 
 
 class Package:
@@ -54,20 +60,20 @@ class Package:
         self.path, self.manifest = path, manifest
         self.signer = VerifyKey.parse(manifest.signer)
         self._file, self._identity, self._frame, self._advance = file, identity, frame, advance
+        self._worker: ThreadPoolExecutor | None = None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Give out the record batches from the first one on.
 
         Each is whole and well-formed; that they are the ones the site signed is known only at the end of the
-        iteration, so nothing may be released before.
+        iteration, so nothing may be released before. A new pass ends one that was left half-way.
 
         Raises
         ------
         TruncatedError, CorruptError
             The payload is not the one that was signed, in bytes, digest, rows or field counts.
         """
-        with _named(self.path):
-            payload = self._payload()
+        with _named(self.path), self._payload() as payload:
             tokens = TokenReader(payload.read, self.manifest.linkage_schema)
             for batch in tokens:
                 if tokens.n_records > self.manifest.n_records:
@@ -89,41 +95,78 @@ class Package:
         ------
         TruncatedError, CorruptError
         """
-        with _named(self.path):
-            payload = self._payload()
+        with _named(self.path), self._payload() as payload:
             while payload.read(1024 * 1024):
                 pass
             payload.finish()
 
-    def _payload(self) -> _Payload:
+    @contextmanager
+    def _payload(self) -> Iterator[_Payload]:
+        self._stop()
         self._file.seek(0)
         _, content = open_sealed(self._file, self._identity)
         if content.read(len(self._frame)) != self._frame:
             raise CorruptError("its two manifests differ; ask the site for it again")
-        return _Payload(content, self.manifest, self._advance)
+        with ThreadPoolExecutor(1, "pprl-unseal") as worker:
+            self._worker = worker
+            try:
+                yield _Payload(content, self.manifest, self._advance, worker)
+            finally:
+                worker.shutdown(cancel_futures=True)
+
+    def _stop(self) -> None:
+        """Let nothing read the file any more."""
+        if self._worker is not None:
+            self._worker.shutdown(cancel_futures=True)
 
 
 class _Payload:
-    """The bytes of the token table, hashed as they pass."""
+    """The bytes of the token table, which a worker opens and hashes a bounded way ahead of the reader."""
 
-    def __init__(self, content: StreamReader, manifest: Manifest, advance: Advance) -> None:
-        self._content, self._manifest, self._advance = content, manifest, advance
+    def __init__(
+        self, content: StreamReader, manifest: Manifest, advance: Advance, worker: ThreadPoolExecutor
+    ) -> None:
+        self._content, self._manifest, self._advance, self._worker = iter(content), manifest, advance, worker
         self._digest, self._n_left = hashlib.sha256(), manifest.payload_bytes
+        self._chunks, self._held = self._ahead(), memoryview(b"")
 
     def read(self, n_bytes: int) -> bytes:
-        data = self._content.read(min(n_bytes, self._n_left))
-        self._n_left -= len(data)
-        self._digest.update(data)
-        self._advance(len(data))
-        return data
+        parts: list[bytes | memoryview] = []
+        wanted = n_bytes = min(n_bytes, self._n_left)
+        while wanted and (self._held or self._next_chunk()):
+            part, self._held = self._held[:wanted], self._held[wanted:]
+            parts.append(part)
+            wanted -= len(part)
+        self._n_left -= n_bytes - wanted
+        self._advance(n_bytes - wanted)
+        return b"".join(parts)
 
     def finish(self) -> None:
-        if self._content.read(1) or self._n_left:
+        if self._n_left or self._held or self._next_chunk():
             raise CorruptError(
                 "its token table has another length than its manifest says; ask the site for it again"
             )
         if self._digest.hexdigest() != self._manifest.payload_sha256:
             raise CorruptError("its token table is not the one that was signed; ask the site for it again")
+
+    def _next_chunk(self) -> bool:
+        self._held = memoryview(next(self._chunks, b""))
+        return bool(self._held)
+
+    def _ahead(self) -> Iterator[bytes]:
+        """The chunks; decryption and hashing release the interpreter's lock, so they run beside the reader."""
+        blocks = deque(self._worker.submit(self._open_block) for _ in range(_BLOCKS_AHEAD))
+        while block := blocks.popleft().result():
+            blocks.append(self._worker.submit(self._open_block))
+            yield from block
+
+    def _open_block(self) -> list[bytes]:
+        """The next chunks, none at the end; in the worker, so one after the other."""
+        block = []
+        for chunk in islice(self._content, _CHUNKS_IN_BLOCK):
+            self._digest.update(chunk)
+            block.append(chunk)
+        return block
 
 
 @contextmanager
@@ -173,7 +216,11 @@ def open_package(
                 raise ExpiredError(
                     f"expired {manifest.expires:%Y-%m-%d %H:%M} UTC; ask the site for a fresh package"
                 )
-        yield Package(path, file, identity, frame, manifest, advance)
+        package = Package(path, file, identity, frame, manifest, advance)
+        try:
+            yield package
+        finally:
+            package._stop()
 
 
 def inspect_package(path: str | Path) -> Manifest:

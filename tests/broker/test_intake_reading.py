@@ -53,22 +53,6 @@ def test_batches_of_any_size_give_the_same_arrays(tmp_path, take, rows, profile)
         np.testing.assert_array_equal(rows_found, expected[name], err_msg=name)
 
 
-def test_a_slice_with_an_offset_reads_its_own_rows(rows):
-    """Batches that come by another way than a stream may be views into a larger one."""
-    schema = a_schema("fields")
-    whole = encode(schema, rows, "a")
-    part = whole.slice(7, 11)
-    assert part.column("record_guid").offset == 7
-    expected = as_dataset(schema, whole, "a")
-    guids = intake._fixed(part.column("record_guid"), np.uint8)
-    surnames = intake._fixed(part.column("filter:surname"), np.uint64)
-    initials = part.column("exact:middle_name:initial")
-    assert initials.null_count
-    assert np.array_equal(guids, expected.guids[7:18])
-    assert np.array_equal(surnames, expected.filters["surname"][7:18])
-    assert np.array_equal(intake._words(initials), expected.exact["middle_name:initial"][7:18])
-
-
 def test_a_mixture_is_refused_before_its_tokens_are_read(tmp_path, take, rows):
     first = pack(tmp_path / "a.pprl", a_schema(), rows)
     pack(tmp_path / "b.pprl", a_schema("strict"), rows)
@@ -85,7 +69,7 @@ def test_a_manifest_cannot_ask_for_more_memory_than_its_package_has_rows(tmp_pat
         path, manifest = tmp_path / "a.pprl", claimed
 
     with pytest.raises(CorruptError, match=r"a\.pprl: says it has more records than fit it"):
-        intake._load(Claiming())
+        intake._token_bytes(Claiming())
 
 
 @pytest.mark.parametrize("refused", ["older", "cut"])
