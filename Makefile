@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup data demo test check lint types lock clean
+.PHONY: help setup data demo bench-speed test check lint types lock clean
 
 help:                ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "python 3.11 or newer is needed; set PYTHON=...")'
@@ -24,6 +24,9 @@ data: $(STAMP)       ## Labelled data sets into .cache/data (makes .venv-data, o
 
 demo: $(STAMP)       ## Link labelled data as sites and a broker would, and score it, in demo/
 	$(BIN)/python -m benchmarks.demo
+
+bench-speed: $(STAMP) ## Time pprl beside its neighbours, into .cache/speed (makes .venv-peer-*, once)
+	$(BIN)/python -m benchmarks.speed $(SPEED)
 
 test: $(STAMP)       ## Run the tests
 	$(BIN)/python -m pytest
