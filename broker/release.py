@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as pc
-import pyarrow.parquet as pq
 
 from broker.matching.pipeline import Comparison, Linkage
 from broker.matching.quality import Estimate, Interval
 from broker.report import render_report
+from broker.tables import ENTITIES, LINKS, entity_batches, link_batches, write_table
 from pprl import __version__
 from pprl.files import new_folder
-from pprl.guid import RandomBytes, new_guids, to_text
+from pprl.guid import RandomBytes
 from pprl.package import Manifest
 
 QUALITY_VERSION = 1
@@ -33,6 +31,7 @@ def write_run(
     seed: int,
     intake_seconds: float,
     now: datetime,
+    advance: Callable[[int], None] = lambda _: None,
     random_bytes: RandomBytes = os.urandom,
 ) -> dict[str, Any]:
     """Write a run's folder.
@@ -58,6 +57,8 @@ def write_run(
         For the record.
     now : datetime
         With time zone; for the record.
+    advance : callable
+        Called with numbers of rows written; they add up to the links and records.
     random_bytes : callable
         Source of the entity GUIDs.
 
@@ -65,64 +66,22 @@ def write_run(
     -------
     dict
         The content of quality.json.
+
+    Raises
+    ------
+    PprlError
+        The folder cannot be written, for lack of room or as it holds something else.
     """
     quality = describe(linkage, manifests, seed=seed, intake_seconds=intake_seconds, now=now)
     with new_folder(out) as folder:
-        _write_table(links_table(linkage), folder / "links")
-        _write_table(entities_table(linkage, random_bytes=random_bytes), folder / "entities")
+        write_table(folder / "links", LINKS, link_batches(linkage), advance=advance)
+        entities = entity_batches(linkage, random_bytes=random_bytes)
+        write_table(folder / "entities", ENTITIES, entities, advance=advance)
         (folder / "quality.json").write_text(
             json.dumps(quality, indent=1, allow_nan=False) + "\n", encoding="utf-8"
         )
         (folder / "report.html").write_text(render_report(quality), encoding="utf-8")
     return quality
-
-
-def links_table(linkage: Linkage) -> pa.Table:
-    """The links, in the order of the datasets and of their rows."""
-    names, texts = _records(linkage)
-    links = linkage.links
-    order = np.lexsort((links.right, links.left))
-    left, right = links.left[order], links.right[order]
-    # Six digits, but neither certain nor below the threshold.
-    probability = np.clip(np.round(links.probability[order], 6), linkage.threshold, 1 - 1e-6)
-    return pa.table(
-        {
-            "left_dataset": names.take(left),
-            "left_record": texts.take(left),
-            "right_dataset": names.take(right),
-            "right_record": texts.take(right),
-            "probability": probability,
-        }
-    )
-
-
-def entities_table(linkage: Linkage, *, random_bytes: RandomBytes = os.urandom) -> pa.Table:
-    """Every record with the GUID of its entity, sorted by that GUID, which is random."""
-    names, texts = _records(linkage)
-    n_entities = int(linkage.entity.max()) + 1 if len(linkage.entity) else 0
-    guids = pa.array(to_text(new_guids(n_entities, random_bytes=random_bytes)), pa.string())
-    table = pa.table(
-        {"entity_guid": guids.take(pa.array(linkage.entity)), "dataset": names, "record_guid": texts}
-    )
-    return table.sort_by(
-        [("entity_guid", "ascending"), ("dataset", "ascending"), ("record_guid", "ascending")]
-    )
-
-
-def _records(linkage: Linkage) -> tuple[pa.Array, pa.Array]:
-    """Dataset name and GUID of every record, in record-number order."""
-    names = pa.array(
-        np.repeat([d.name for d in linkage.datasets], [len(d) for d in linkage.datasets]).tolist(),
-        pa.string(),
-    )
-    return names, pa.array([text for d in linkage.datasets for text in to_text(d.guids)], pa.string())
-
-
-def _write_table(table: pa.Table, path: Path) -> None:
-    pq.write_table(table, path.with_suffix(".parquet"))
-    with path.with_suffix(".csv").open("wb") as file:
-        file.write((",".join(table.column_names) + "\n").encode())
-        pc.write_csv(table, file, pc.WriteOptions(include_header=False, quoting_style="none"))
 
 
 def describe(
@@ -205,7 +164,7 @@ def _describe_comparison(comparison: Comparison, linkage: Linkage) -> dict[str, 
         ],
         "histogram": {
             "edges": [round(float(edge), 4) for edge in histogram.edges],
-            "between": [int(count) for count in histogram.between],
+            "between": [round(count) for count in histogram.between.tolist()],
             "null": [round(float(count), 2) for count in histogram.null],
             "threshold": round(histogram.threshold, 4),
         },

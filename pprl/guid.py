@@ -18,8 +18,15 @@ RandomBytes = Callable[[int], bytes]
 
 GUID_BYTES = 16
 
-_TEXT_CHARACTERS = 36
-_DIGIT_PLACES = [place for place in range(_TEXT_CHARACTERS) if place not in (8, 13, 18, 23)]
+TEXT_CHARACTERS = 36
+"""Of a GUID as text."""
+
+_GUIDS_AT_ONCE = 64 * 1024
+_DIGITS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode("ascii"), dtype=np.uint16)
+# The five groups of digits, the last in two pieces, with and without the dashes between them.
+_GROUPS, _FORMATS = ["a", "b", "c", "d", "e", "f"], ["u8", "u4", "u4", "u4", "u8", "u4"]
+_PACKED = np.dtype({"names": _GROUPS, "formats": _FORMATS})
+_DASHED = np.dtype({"names": _GROUPS, "formats": _FORMATS, "offsets": [0, 9, 14, 19, 24, 32]})
 
 
 def new_guids(n: int, *, random_bytes: RandomBytes = os.urandom) -> npt.NDArray[np.uint8]:
@@ -36,10 +43,33 @@ def new_guids(n: int, *, random_bytes: RandomBytes = os.urandom) -> npt.NDArray[
     -------
     ndarray of uint8, shape (n, 16), C order
     """
-    guids = np.frombuffer(random_bytes(n * GUID_BYTES), dtype=np.uint8).reshape(n, GUID_BYTES).copy()
+    guids = np.empty((n, GUID_BYTES), dtype=np.uint8)
+    for start in range(0, n, _GUIDS_AT_ONCE):
+        rows = guids[start : start + _GUIDS_AT_ONCE]
+        rows[...] = np.frombuffer(random_bytes(rows.size), dtype=np.uint8).reshape(rows.shape)
     guids[:, 6] = (guids[:, 6] & 0x0F) | 0x40
     guids[:, 8] = (guids[:, 8] & 0x3F) | 0x80
     return guids
+
+
+def to_characters(guids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Write GUIDs as text, without a Python object for each.
+
+    Parameters
+    ----------
+    guids : ndarray of uint8, shape (n, 16)
+        Need not be contiguous.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, 36), C order
+        ASCII, lower case.
+    """
+    characters = np.full((len(guids), TEXT_CHARACTERS), ord("-"), dtype=np.uint8)
+    dashed, packed = characters.view(_DASHED), _DIGITS[guids].view(_PACKED)
+    for group in _GROUPS:
+        dashed[group] = packed[group]
+    return characters
 
 
 def to_text(guids: npt.NDArray[np.uint8]) -> list[str]:
@@ -55,11 +85,8 @@ def to_text(guids: npt.NDArray[np.uint8]) -> list[str]:
     list of str
         36 characters each, lower case.
     """
-    digits = np.ascontiguousarray(guids, dtype=np.uint8).tobytes().hex().encode("ascii")
-    characters = np.full((len(guids), _TEXT_CHARACTERS), ord("-"), dtype=np.uint8)
-    characters[:, _DIGIT_PLACES] = np.frombuffer(digits, dtype=np.uint8).reshape(-1, 2 * GUID_BYTES)
-    text = characters.tobytes().decode("ascii")
-    return [text[start : start + _TEXT_CHARACTERS] for start in range(0, len(text), _TEXT_CHARACTERS)]
+    text = to_characters(guids).tobytes().decode("ascii")
+    return [text[start : start + TEXT_CHARACTERS] for start in range(0, len(text), TEXT_CHARACTERS)]
 
 
 def from_text(texts: list[str]) -> npt.NDArray[np.uint8]:

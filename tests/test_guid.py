@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import uuid
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pprl.guid import from_text, new_guids, to_text
+from pprl.guid import from_text, new_guids, to_characters, to_text
 
 
 @given(st.integers(0, 50), st.binary(min_size=800, max_size=800))
@@ -39,6 +40,24 @@ def test_text_round_trip(uuids):
     texts = [str(u) for u in uuids]
     assert to_text(from_text(texts)) == texts
     assert from_text(texts).shape == (len(texts), 16)
+
+
+@given(st.lists(st.uuids()))
+def test_characters_are_those_of_the_text(uuids):
+    characters = to_characters(from_text([str(u) for u in uuids]))
+    assert characters.shape == (len(uuids), 36)
+    assert characters.flags.c_contiguous
+    assert characters.tobytes().decode() == "".join(str(u) for u in uuids)
+
+
+def test_many_guids_are_drawn_piece_by_piece():
+    noise = np.random.default_rng(0).bytes(16 * 150_000)
+    left = io.BytesIO(noise)
+    guids = new_guids(150_000, random_bytes=left.read)
+    drawn = np.frombuffer(noise, dtype=np.uint8).reshape(-1, 16)
+    bits = np.array([0xFF] * 6 + [0x0F, 0xFF, 0x3F] + [0xFF] * 7, dtype=np.uint8)
+    assert np.array_equal(guids & bits, drawn & bits)
+    assert left.read() == b""
 
 
 def test_a_view_that_is_not_contiguous_is_written_right():

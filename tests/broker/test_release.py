@@ -20,8 +20,9 @@ import pytest
 
 from broker.matching.dataset import Dataset
 from broker.matching.pipeline import Linkage
-from broker.release import describe, entities_table, links_table, write_run
+from broker.release import describe, write_run
 from broker.report import render_report
+from broker.tables import entity_batches, link_batches
 from pprl.errors import PprlError
 from pprl.guid import to_text
 from pprl.package import Manifest
@@ -123,8 +124,8 @@ def test_links_are_the_linkage(run: Path, linkage: Linkage) -> None:
 
 def test_a_certain_link_is_not_called_certain(linkage: Linkage) -> None:
     certain = replace(linkage.links, probability=np.ones(len(linkage.links)))
-    table = links_table(replace(linkage, links=certain))
-    assert set(table["probability"].to_pylist()) == {0.999999}
+    (batch,) = link_batches(replace(linkage, links=certain))
+    assert set(batch["probability"].to_pylist()) == {0.999999}
 
 
 def test_every_record_is_in_one_entity(run: Path, linkage: Linkage) -> None:
@@ -145,7 +146,8 @@ def test_every_record_is_in_one_entity(run: Path, linkage: Linkage) -> None:
 
 def test_entity_guids_are_fresh_in_every_run(linkage: Linkage) -> None:
     def table(seed: int) -> pa.Table:
-        return entities_table(linkage, random_bytes=np.random.default_rng(seed).bytes)
+        batches = entity_batches(linkage, random_bytes=np.random.default_rng(seed).bytes)
+        return pa.Table.from_batches(batches)
 
     assert table(1).equals(table(1))
     assert not set(table(1)["entity_guid"].to_pylist()) & set(table(2)["entity_guid"].to_pylist())
@@ -218,7 +220,9 @@ def test_an_earlier_run_is_replaced_as_a_whole(
     linkage: Linkage, manifests: list[Manifest], tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    first = write_run(linkage, manifests, out, seed=0, intake_seconds=0, now=NOW)
+    done: list[int] = []
+    first = write_run(linkage, manifests, out, seed=0, intake_seconds=0, now=NOW, advance=done.append)
+    assert sum(done) == len(linkage.links) + len(linkage.entity)
     links = (out / "links.csv").read_bytes()
     (out / "stray.txt").write_text("left over")
     second = write_run(linkage, manifests, out, seed=0, intake_seconds=0, now=NOW)
