@@ -68,6 +68,7 @@ class LocalEngine:
         if right is None:  # later tiles meet fewer rows: with many tiles little is compared twice
             n_rows = min(n_rows, max(n_right // 16, 256))
         self._n_searches += 1
+        worth_keeping = n_probed * n_right > self._pairs_per_tile
         found = []
         with progress("comparing filters", n_probed, unit="rows") as advance:
             for first in range(0, n_probed, n_rows):
@@ -76,7 +77,7 @@ class LocalEngine:
                 codes = self._tiles.load(name) if self._tiles else None
                 if codes is None:
                     codes = self._tile(evidence, left, right, first, last)
-                    if self._tiles and (last - first) * n_right >= self._pairs_per_tile // 4:
+                    if self._tiles and worth_keeping:
                         self._tiles.save(name, codes)
                 found.append(codes)
                 advance(last - first)

@@ -56,7 +56,11 @@ class TileStore:
             raise PprlError(f"{folder}: cannot be written ({error.strerror})") from None
         with new_file(folder / _JOB, mode=0o600) as file:
             file.write(json.dumps({"job": fingerprint}).encode() + b"\n")
-        self.n_found = sum(1 for _ in folder.glob("*.npy"))
+        self.n_found = self.count()
+
+    def count(self) -> int:
+        """Tiles that are kept."""
+        return sum(1 for _ in self._folder.glob("*.npy"))
 
     def load(self, name: str) -> npt.NDArray[np.int64] | None:
         """A finished tile, or None; one that cannot be read counts as not there."""

@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 from broker.matching.candidates import Scope
 from broker.matching.evidence.record import stranger_budget
+from pprl.package import Manifest
 from pprl.schema import Schema
 
 Candidates = Literal["auto", "all", "keys"]
@@ -35,7 +36,7 @@ _KEY_TOKENS_PER_S = 2.5e7
 _PAIRS_PER_S = 3e5  # candidate pairs: compared, weighed, resolved
 _RECORDS_PER_S = 8e5  # read from a package, and written as entities
 _BYTES_PER_PAIR = 130
-_KEY_STRANGERS = 1.2e-6  # of two random records, the chance that they share a match key of the default ones
+_KEY_STRANGERS = 6e-7  # of two random records, the chance that they share a match key of the default ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,11 @@ class Plan:
         return n_records / _RECORDS_PER_S + sum(
             comparison.seconds(comparisons_per_s) for comparison in self.comparisons
         )
+
+
+def sizes_of(manifests: Sequence[Manifest]) -> tuple[Size, ...]:
+    """What packages say of their datasets' sizes."""
+    return tuple(Size(m.dataset, m.n_records, m.duplicate_free) for m in manifests)
 
 
 def word_steps(schema: Schema) -> int:
@@ -224,3 +230,27 @@ def _null_scope(n: int, n_possible: int, n_datasets: int, steps: int, all_pairs:
         return Scope(n_left, 0)
     probe = max(int(PROBE_WORD_STEPS / steps), n_possible // _NULL_PROBE_SHARE if all_pairs else 0)
     return Scope(n_left, min(n_left, max(probe // n_datasets // n, 1)))
+
+
+def describe_plan(plan: Plan, comparisons_per_s: float) -> dict[str, Any]:
+    """A plan as JSON, with the time it would take at so many comparisons of a record's filters a second."""
+
+    def describe(one: ComparisonPlan) -> dict[str, Any]:
+        left, right = sorted((one.rows, one.columns))
+        return {
+            "left": plan.sizes[left].name,
+            "right": plan.sizes[right].name,
+            "pairs": _n_possible(plan.sizes, left, right),
+            "route": "all pairs" if one.all_pairs else "match keys",
+            "why": one.why,
+            "filter_comparisons": one.n_compared,
+            "candidates": one.n_candidates,
+            "seconds": round(one.seconds(comparisons_per_s), 1),
+        }
+
+    return {
+        "comparisons": [describe(one) for one in plan.comparisons],
+        "seconds": round(plan.seconds(comparisons_per_s), 1),
+        "bytes": plan.n_bytes,
+        "comparisons_per_s": None if comparisons_per_s == float("inf") else round(comparisons_per_s),
+    }

@@ -209,3 +209,105 @@ def test_a_package_without_records(fails: Callable[..., str], folder: Path) -> N
     assert message.startswith("error: there is nothing to link")
     assert message.count("\n") == 1
     assert not (folder / "run").exists()
+
+
+# The plan, and runs that do not end
+
+
+def plan(*words: str) -> Result:
+    return CliRunner().invoke(cli, ["link", "a.pprl", "b.pprl", "--plan", *words])
+
+
+def test_the_plan_needs_no_key_and_writes_nothing(folder: Path) -> None:
+    before = sorted(folder.iterdir())
+    result = plan()
+    assert result.exit_code == 0, result.output
+    first, second, third = result.stdout.splitlines()
+    assert first.startswith("a x b: ")
+    assert first.endswith("pairs; all pairs (all pairs can be afforded, and lose no match)")
+    assert "comparisons of filters" in second
+    assert "million pairs a second" in third
+    assert sorted(folder.iterdir()) == before
+
+
+def test_the_plan_as_json(folder: Path, small: Town) -> None:
+    described = json.loads(plan("--json", "--candidates", "keys").stdout)
+    (comparison,) = described["comparisons"]
+    assert comparison["pairs"] == len(small.records[0]) * len(small.records[1])
+    assert comparison["route"] == "match keys"
+    assert 0 <= described["seconds"] < 10
+
+
+def test_a_plan_of_packages_that_do_not_belong_together(folder: Path) -> None:
+    result = CliRunner().invoke(cli, ["link", "a.pprl", "a.pprl", "--plan"])
+    assert "both hold dataset a" in str(result.exception)
+
+
+def test_without_a_plan_key_and_folder_are_needed(folder: Path) -> None:
+    result = CliRunner().invoke(cli, ["link", "a.pprl", "b.pprl", "--out", "run"])
+    assert result.exit_code == 2
+    assert "--identity and --out are needed" in result.output
+
+
+def test_by_match_keys_alone(folder: Path) -> None:
+    result = call("--candidates", "keys", "--json")
+    assert result.exit_code == 0, result.output
+    (comparison,) = json.loads(result.stdout)["comparisons"]
+    assert comparison["route"] == "match keys"
+    assert comparison["links"] > 50
+
+
+@pytest.fixture
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    from broker.engines.local import LocalEngine
+
+    defaults = LocalEngine.__init__.__kwdefaults__ | {"pairs_per_tile": 5_000}
+    monkeypatch.setattr(LocalEngine.__init__, "__kwdefaults__", defaults)
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_a_run_that_failed_goes_on_where_it_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call().exit_code == 0
+    whole = (folder / "run" / "links.csv").read_bytes()
+    assert not (folder / "run.unfinished").exists()
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError("pulled the plug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("broker.matching.weigh.fit", fails)
+        result = call()
+    assert result.exit_code == 1
+    assert "what was compared is kept in run.unfinished; give the same command again" in result.stderr
+    tiles = sorted(path.name for path in (folder / "run.unfinished").glob("*.npy"))
+    assert len(tiles) > 5
+    assert (folder / "run" / "links.csv").read_bytes() == whole  # the earlier run is still there
+    with monkeypatch.context() as patch:
+        patch.setattr("broker.engines.local.LocalEngine._tile", fails)
+        result = call()
+    assert result.exit_code == 0, result.output
+    assert "going on with the unfinished run in run.unfinished" in result.stderr
+    assert (folder / "run" / "links.csv").read_bytes() == whole
+    assert not (folder / "run.unfinished").exists()
+
+
+def test_a_run_that_fails_early_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError("pulled the plug")
+
+    monkeypatch.setattr("broker.matching.weigh.fit", fails)
+    assert call().exit_code == 1
+    assert not (folder / "run.unfinished").exists()
+    assert not (folder / "run").exists()
+
+
+def test_too_little_memory_is_told_beforehand(
+    fails: Callable[..., str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Little:
+        available = 1000
+
+    monkeypatch.setattr("psutil.virtual_memory", Little)
+    message = fails("--trust", "a.pub", "--trust", "b.pub")
+    assert "GiB of memory and 0.0 are free" in message
+    assert message.count("\n") == 1
