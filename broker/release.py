@@ -142,12 +142,13 @@ def _describe_comparison(comparison: Comparison, linkage: Linkage) -> dict[str, 
         "left": linkage.datasets[comparison.left].name,
         "right": linkage.datasets[comparison.right].name,
         "pairs": comparison.n_possible,
-        "route": "all pairs" if comparison.all_pairs else "match keys",
+        "route": comparison.route,
         "why": comparison.why,
         "filter_comparisons": comparison.n_compared,
         "candidates": comparison.n_candidates,
         "candidates_by_filter": comparison.by_filter,
         "candidates_by_key": comparison.by_key,
+        "bucket_recall": None if comparison.bucket_recall is None else round(comparison.bucket_recall, 4),
         "keys_capped": [
             {"key": capped.key, "values": capped.n_values, "records": capped.n_records}
             for capped in comparison.capped

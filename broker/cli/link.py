@@ -49,11 +49,12 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--candidates",
-    type=click.Choice(["auto", "all", "keys"]),
+    type=click.Choice(["auto", "all", "keys", "lsh"]),
     default="auto",
     show_default=True,
-    help="Compare all pairs by filter, or only those that share a match key, with a probe that tells what the keys "
-    "miss. By itself it compares all up to about half an hour's work on two cores.",
+    help="Compare all pairs by filter; or only those that share a match key, with a probe that tells what the keys "
+    "miss; or those that share a key or meet by locality-sensitive hashing. By itself it compares all up to about half "
+    "an hour's work on two cores.",
 )
 @click.option(
     "--plan", "plan_only", is_flag=True, help="Say what would be compared, and how long it would take."
@@ -270,6 +271,10 @@ def _summary(quality: dict[str, Any], out: Path) -> str:
             value = estimate[name]
             lines.append(
                 f"  estimated {name:9} {value['value']:.4f}  (95 % interval {value['low']:.4f} to {value['high']:.4f})"
+            )
+        if comparison["bucket_recall"] is not None:
+            lines.append(
+                f"  buckets held      {comparison['bucket_recall']:.4f} of the matches near by filter"
             )
     several = sum(n for size, n in counts["entities_by_size"].items() if int(size) > 1)
     lines.append(

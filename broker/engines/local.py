@@ -46,9 +46,13 @@ class LocalEngine:
         n_right = len(left if right is None else right)
         with progress("joining match keys", None):
             by_key, capped = pairs_sharing_a_key(left, right, n_left=scope.n_left)
+        by_bucket = None
+        if scope.n_tables:
+            with progress("sorting into buckets", None):
+                by_bucket = evidence.bucketed(left, right, n_tables=scope.n_tables)
         by_filter = self._near(evidence, left, right, scope.n_probed, progress)
         n_possible = scope.n_possible(n_right, itself=right is None)
-        return merge(by_filter, by_key, capped, n_right=n_right, n_possible=n_possible)
+        return merge(by_filter, by_key, capped, n_right=n_right, n_possible=n_possible, by_bucket=by_bucket)
 
     def compare(self, evidence: Evidence, left: Dataset, right: Dataset, pairs: Pairs) -> Vectors:
         """See `Engine.compare`."""

@@ -71,10 +71,13 @@ class Scope:
     n_probed : int
         Of those, the first so many are compared by filter with every right row; the others meet only rows that share
         a match key with them.
+    n_tables : int
+        Tables of buckets by which all rows may meet besides; see `broker.matching.buckets`.
     """
 
     n_left: int
     n_probed: int
+    n_tables: int = 0
 
     def n_possible(self, n_right: int, *, itself: bool) -> int:
         """Pairs in the scope, candidates or not."""
@@ -96,6 +99,8 @@ class Found:
     pairs : Pairs
     from_filter, from_key : ndarray of bool, shape (pairs,)
         Whether the filters found the pair, and whether a shared match key did.
+    from_bucket : ndarray of bool, shape (pairs,)
+        Of those found by filter, the ones that met in a bucket.
     capped : tuple of CappedKey
         Match-key values that made no candidates.
     """
@@ -103,6 +108,7 @@ class Found:
     pairs: Pairs
     from_filter: Flags
     from_key: Flags
+    from_bucket: Flags
     capped: tuple[CappedKey, ...]
 
 
@@ -113,7 +119,13 @@ def n_possible_pairs(left: Dataset, right: Dataset | None) -> int:
 
 
 def merge(
-    by_filter: Rows, by_key: Rows, capped: tuple[CappedKey, ...], *, n_right: int, n_possible: int
+    by_filter: Rows,
+    by_key: Rows,
+    capped: tuple[CappedKey, ...],
+    *,
+    n_right: int,
+    n_possible: int,
+    by_bucket: Rows | None = None,
 ) -> Found:
     """Merge the codes ``left_row * n_right + right_row`` of pairs found by filter and by key.
 
@@ -125,13 +137,20 @@ def merge(
         Goes along.
     n_right, n_possible : int
         Right rows, and pairs in the scope.
+    by_bucket : ndarray of int64, optional
+        Found by filter as well; ascending, none twice.
     """
-    one, two = np.unique(by_filter), np.unique(by_key)
+    bucketed = np.empty(0, dtype=np.int64) if by_bucket is None else by_bucket
+    one, two = np.unique(np.concatenate([by_filter, bucketed])), np.unique(by_key)
     codes = np.empty(len(one) + len(two), dtype=np.int64)
     from_filter, from_key = (np.empty(len(codes), dtype=np.bool_) for _ in range(2))
     n = _loops.merge_sorted(one, two, codes, from_filter, from_key)
-    left, right = np.divmod(codes[:n], max(n_right, 1))
-    return Found(Pairs(left, right, n_possible), from_filter[:n].copy(), from_key[:n].copy(), capped)
+    codes = codes[:n]
+    from_bucket = np.isin(codes, bucketed, assume_unique=True)
+    left, right = np.divmod(codes, max(n_right, 1))
+    return Found(
+        Pairs(left, right, n_possible), from_filter[:n].copy(), from_key[:n].copy(), from_bucket, capped
+    )
 
 
 def pairs_sharing_a_key(

@@ -55,8 +55,8 @@ class Comparison:
     ----------
     left, right : int
         Dataset numbers.
-    all_pairs : bool
-        Whether all pairs were compared by filter, or only those that share a match key and a probe.
+    route : str
+        How candidates were found; see `ComparisonPlan.route`.
     why : str
         Of that choice.
     n_compared : int
@@ -71,6 +71,8 @@ class Comparison:
     probability : ndarray of float64, shape (links,)
     n_missed : float
         Expected matches that are not among the candidates.
+    bucket_recall : float or None
+        Of the expected matches near by filter, the share that met in a bucket; measured on the probe.
     estimates : tuple of Estimate
         At the threshold of the run first, then at others.
     doubts : tuple of str
@@ -81,7 +83,7 @@ class Comparison:
 
     left: int
     right: int
-    all_pairs: bool
+    route: str
     why: str
     n_compared: int
     n_possible: int
@@ -94,6 +96,7 @@ class Comparison:
     links: Pairs
     probability: Floats
     n_missed: float
+    bucket_recall: float | None
     estimates: tuple[Estimate, ...]
     doubts: tuple[str, ...]
     histogram: Histogram
@@ -264,8 +267,13 @@ def _compare(
         links = {cut: chosen[fit.posterior[chosen] >= cut] for cut in cuts}
 
     with clock("estimate"):
+        probed = pairs.left < plan.cross.n_probed
         n_missed = quality.missed_by_candidates(
-            fit.posterior, found.from_filter, found.from_key, pairs.left < plan.cross.n_probed
+            fit.posterior, found.from_filter, found.from_key | found.from_bucket, probed
+        )
+        by_filter = fit.posterior * (found.from_filter & probed)
+        bucket_recall = (
+            float(by_filter @ found.from_bucket / by_filter.sum()) if plan.cross.n_tables else None
         )
         estimates = quality.estimate(pairs, fit.posterior, links, n_missed=n_missed, seed=seed)
         even = float(np.log(max(pairs.n_possible / fit.n_matches - 1, 1e-9)))
@@ -288,7 +296,7 @@ def _compare(
     return Comparison(
         left=first,
         right=last,
-        all_pairs=plan.all_pairs,
+        route=plan.route,
         why=plan.why,
         n_compared=plan.n_compared if evidence.compares_filters else 0,
         n_possible=pairs.n_possible,
@@ -301,6 +309,7 @@ def _compare(
         links=made,
         probability=fit.posterior[links[threshold]],
         n_missed=n_missed,
+        bucket_recall=bucket_recall,
         estimates=estimates,
         doubts=doubts,
         histogram=_histogram(
@@ -311,8 +320,9 @@ def _compare(
 
 
 def _stands_for(found: Found, scope: Scope) -> Floats:
-    """Pairs that each candidate stands for: those only near were looked for among the probed rows alone."""
-    return np.where(found.from_key, 1.0, 1 / max(scope.coverage, 1e-12))
+    """Pairs that each candidate stands for: those only near were all looked for among the probed rows alone."""
+    near = np.where(found.pairs.left < scope.n_probed, 1 / max(scope.coverage, 1e-12), 0.0)
+    return np.where(found.from_key, 1.0, near)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
 
+from broker.matching.buckets import N_TABLES
 from broker.matching.candidates import Scope
 from broker.matching.evidence.record import stranger_budget
 from pprl.package import Manifest
 from pprl.schema import Schema
 
-Candidates = Literal["auto", "all", "keys"]
+Candidates = Literal["auto", "all", "keys", "lsh"]
 
 MAX_WORD_STEPS = 3.2e13
 """All pairs are compared by default up to so many comparisons of 64-bit words, about half an hour on two cores."""
@@ -90,6 +91,13 @@ class ComparisonPlan:
     n_candidates: int
 
     @property
+    def route(self) -> str:
+        """How candidates are found: ``"all pairs"``, ``"match keys"``, or ``"match keys and buckets"``."""
+        if self.all_pairs:
+            return "all pairs"
+        return "match keys and buckets" if self.cross.n_tables else "match keys"
+
+    @property
     def itself(self) -> bool:
         """Whether a dataset is compared with itself."""
         return self.rows == self.columns
@@ -146,8 +154,9 @@ def make_plan(sizes: Sequence[Size], schema: Schema, *, candidates: Candidates =
         The datasets.
     schema : Schema
         Theirs.
-    candidates : {"auto", "all", "keys"}
-        All pairs by filter up to `MAX_WORD_STEPS`, always, or never.
+    candidates : {"auto", "all", "keys", "lsh"}
+        All pairs by filter up to `MAX_WORD_STEPS`, always, or never; never, but buckets besides match keys. By itself
+        buckets are used where all pairs are too many and there are no match keys.
 
     Returns
     -------
@@ -180,14 +189,10 @@ def _plan_one(
     n_rows, n_columns = sizes[rows].n_records, sizes[columns].n_records
     n_possible = _n_possible(sizes, rows, columns)
     steps = word_steps(schema)
-    all_pairs, why = _choose(n_possible * steps, has_keys=bool(schema.match_keys), candidates=candidates)
-    if not steps:
-        all_pairs, n_probed, why = False, 0, "the profile has no filters"
-    elif all_pairs:
-        n_probed = n_rows
-    else:
-        n_probed = min(n_rows, max(int(PROBE_WORD_STEPS / steps / n_columns), 1))
-    cross = Scope(n_rows, n_probed)
+    choice, why = _choose(n_possible * steps, schema, candidates)
+    all_pairs = choice == "all"
+    n_probed = min(n_rows, max(int(PROBE_WORD_STEPS / max(steps, 1) / n_columns), 1)) if steps else 0
+    cross = Scope(n_rows, n_rows if all_pairs else n_probed, N_TABLES if choice == "lsh" else 0)
     others = range(len(sizes)) if itself else (rows, columns)
     strangers = [d for d in others if sizes[d].duplicate_free and sizes[d].n_records > 1]
     null = tuple(
@@ -210,16 +215,24 @@ def _plan_one(
     )
 
 
-def _choose(n_steps: float, *, has_keys: bool, candidates: Candidates) -> tuple[bool, str]:
-    if candidates == "all":
-        return True, "all pairs were asked for"
-    if candidates == "keys":
-        return False, "match keys were asked for"
-    if not has_keys:
-        return True, "the schema has no match keys"
+def _choose(n_steps: float, schema: Schema, candidates: Candidates) -> tuple[Candidates, str]:
+    """The route of a comparison of so many words, and why."""
+    if not schema.filter_names:
+        return "keys", "the profile has no filters"
+    if candidates == "lsh" and schema.filter.layout != "record":
+        return "keys", "buckets are for one filter a record"
+    if candidates != "auto":
+        return candidates, "as was asked for"
     if n_steps <= MAX_WORD_STEPS:
-        return True, "all pairs can be afforded, and lose no match"
-    return False, "all pairs are too many; a probe will tell what the match keys miss"
+        return "all", "all pairs can be afforded, and lose no match"
+    if schema.match_keys:
+        return "keys", "all pairs are too many; a probe will tell what the match keys miss"
+    if schema.filter.layout == "record":
+        return (
+            "lsh",
+            "all pairs are too many and there are no match keys; a probe will tell what the buckets miss",
+        )
+    return "all", "there are no match keys"
 
 
 def _null_scope(n: int, n_possible: int, n_datasets: int, steps: int, all_pairs: bool) -> Scope:
@@ -241,7 +254,7 @@ def describe_plan(plan: Plan, comparisons_per_s: float) -> dict[str, Any]:
             "left": plan.sizes[left].name,
             "right": plan.sizes[right].name,
             "pairs": _n_possible(plan.sizes, left, right),
-            "route": "all pairs" if one.all_pairs else "match keys",
+            "route": one.route,
             "why": one.why,
             "filter_comparisons": one.n_compared,
             "candidates": one.n_candidates,

@@ -181,7 +181,8 @@ def test_quality(run: Path, quality: dict[str, Any], linkage: Linkage, manifests
 def test_quality_of_a_comparison(quality: dict[str, Any], linkage: Linkage) -> None:
     (comparison,) = quality["comparisons"]
     assert set(comparison) == {
-        *("left", "right", "pairs", "candidates", "candidates_by_filter", "candidates_by_key", "keys_capped"),
+        *("left", "right", "pairs", "route", "why", "filter_comparisons", "bucket_recall", "keys_capped"),
+        *("candidates", "candidates_by_filter", "candidates_by_key"),
         *("expected_matches", "expected_matches_not_compared", "links", "estimate", "by_threshold", "doubts"),
         *("rounds", "converged", "intercept", "weights", "histogram", "seconds"),
     }

@@ -158,6 +158,11 @@ class FieldEvidence:
             n_threads=n_threads,
         )
 
+    def bucketed(self, left: Dataset, right: Dataset | None, *, n_tables: int) -> Rows:
+        """Nothing: buckets sample one filter a record."""
+        del left, right, n_tables
+        return np.empty(0, dtype=np.int64)
+
     def compare(self, left: Dataset, right: Dataset, pairs: Pairs) -> Vectors:
         """Levels of listed pairs, shape (pairs, columns compared); 0 where a side is missing."""
         vectors = np.empty((len(pairs), len(self._columns)), dtype=np.uint32)

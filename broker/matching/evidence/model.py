@@ -74,6 +74,10 @@ class Evidence(Protocol):
         """Rows of all pairs of two prepared datasets whose filters are near enough; exact, nothing is blocked."""
         ...
 
+    def bucketed(self, left: Dataset, right: Dataset | None, *, n_tables: int) -> Rows:
+        """Codes of near pairs that meet in one of so many tables of buckets; ``right`` None: within ``left``."""
+        ...
+
     def compare(self, left: Dataset, right: Dataset, pairs: Pairs) -> Vectors:
         """Comparison vectors of listed pairs of two prepared datasets, shape (pairs, columns)."""
         ...

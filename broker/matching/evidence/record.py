@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from broker.matching.buckets import pairs_sharing_a_bucket
 from broker.matching.candidates import Pairs, Rows, n_possible_pairs, shared_keys
 from broker.matching.dataset import Dataset
 from broker.matching.evidence.model import Feature, Features, Floats, Vectors
@@ -133,6 +134,10 @@ class RecordEvidence:
             n_threads=n_threads,
         )
         return left_rows, right_rows
+
+    def bucketed(self, left: Dataset, right: Dataset | None, *, n_tables: int) -> Rows:
+        """Codes of near pairs that meet in one of so many tables of buckets; ``right`` None: within ``left``."""
+        return pairs_sharing_a_bucket(left, right, n_tables=n_tables, max_distance=self._max_distance)
 
     def compare(self, left: Dataset, right: Dataset, pairs: Pairs) -> Vectors:
         """Comparison vectors of listed pairs, shape (pairs, 4)."""

@@ -50,6 +50,7 @@ def test_too_many_pairs_are_left_to_the_match_keys_with_a_probe():
     (one,) = make_plan(sizes(22_100_000, 22_100_000), STANDARD).comparisons
     assert not one.all_pairs
     assert "too many" in one.why
+    assert one.route == "match keys"
     assert one.cross.n_left == 22_100_000
     assert one.cross.n_probed * 22_100_000 * word_steps(STANDARD) <= PROBE_WORD_STEPS
     assert one.cross.n_probed >= 100
@@ -92,7 +93,16 @@ def test_every_two_and_those_with_duplicates():
     assert make_plan([], STANDARD).comparisons == ()
 
 
-@given(st.integers(1, 10**8), st.integers(1, 10**8), st.sampled_from(["auto", "all", "keys"]))
+def test_buckets_are_for_schemas_without_match_keys():
+    bare = STANDARD.model_copy(update={"match_keys": ()})
+    (one,) = make_plan(sizes(10**7, 10**7), bare).comparisons
+    assert (one.route, one.cross.n_tables) == ("match keys and buckets", 64)
+    (one,) = make_plan(sizes(10**7, 10**7), STANDARD, candidates="lsh").comparisons
+    assert (one.all_pairs, one.cross.n_tables) == (False, 64)
+    assert make_plan(sizes(1000, 1000), bare).comparisons[0].all_pairs
+
+
+@given(st.integers(1, 10**8), st.integers(1, 10**8), st.sampled_from(["auto", "all", "keys", "lsh"]))
 def test_any_plan_is_within_its_datasets(n, m, candidates):
     plan = make_plan(sizes(n, m), STANDARD, candidates=candidates)
     for one in plan.comparisons:
