@@ -41,6 +41,11 @@ class Entry:
         """The timed seconds of each run."""
         return [one.seconds["timed"] for one in self.runs]
 
+    @property
+    def cpu_seconds(self) -> list[float]:
+        """The processor seconds of what was timed in each run; empty where they cannot be told."""
+        return [one.cpu_seconds["timed"] for one in self.runs if "timed" in one.cpu_seconds]
+
     def as_dict(self) -> dict[str, Any]:
         """Return what goes into the JSON file."""
         contestant = self.contestant
@@ -54,6 +59,7 @@ class Entry:
         if self.runs:
             document |= {
                 "seconds": _spread(self.seconds),
+                "cpu_seconds": _spread(self.cpu_seconds) if self.cpu_seconds else None,
                 "parts": {
                     name: _spread([one.seconds[name] for one in self.runs]) for name in self.runs[0].seconds
                 },

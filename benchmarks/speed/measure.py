@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -27,6 +28,8 @@ class Run:
     ----------
     seconds : dict of str to float
         By part, as the contestant says; ``"timed"`` is what counts. A command says nothing: all of it counts.
+    cpu_seconds : dict of str to float
+        Of processors, by part; without ``"timed"`` where they cannot be told.
     wall_s : float
         Of the whole process, start and imports included.
     peak_mb : float
@@ -39,6 +42,7 @@ class Run:
     """
 
     seconds: dict[str, float]
+    cpu_seconds: dict[str, float]
     wall_s: float
     peak_mb: float
     load: list[float] = field(default_factory=list)
@@ -87,7 +91,7 @@ def run(
     threads = dict.fromkeys(_ONE_EACH, str(len(cores)))
     loads = [round(value, 2) for value in os.getloadavg()]
     with (logs / "stdout.txt").open("wb") as out, (logs / "stderr.txt").open("wb") as err:
-        begin = time.perf_counter()
+        begin, cpu_begin = time.perf_counter(), _cpu_of_children()
         process = subprocess.Popen(
             bound(command, cores),
             cwd=folder,
@@ -105,15 +109,16 @@ def run(
             wall_s = time.perf_counter() - begin
             peak_mb = memory.stop()
             _end(process)
+            cpu_s = _cpu_of_children() - cpu_begin
     if code:
         raise PprlError(f"ended with code {code}: {_last_line(logs / 'stderr.txt')}")
     if not speaks:
-        return Run({"timed": wall_s}, wall_s, peak_mb, loads)
+        return Run({"timed": wall_s}, {"timed": cpu_s}, wall_s, peak_mb, loads)
     try:
         said = json.loads(_last_line(logs / "stdout.txt"))
     except ValueError:
         raise PprlError("ended without a report") from None
-    return Run(said["seconds"], wall_s, peak_mb, loads, said["versions"], said["facts"])
+    return Run(said["seconds"], said["cpu_seconds"], wall_s, peak_mb, loads, said["versions"], said["facts"])
 
 
 def tree_bytes(pid: int) -> int:
@@ -144,6 +149,11 @@ class _Memory:
         self._done.set()
         self._thread.join()
         return self._peak / 1e6
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -58,16 +58,17 @@ def ratios(cases: Sequence[Document], aims: Sequence[Aim] = AIMS) -> list[Docume
     Returns
     -------
     list of dict
-        ``case``, ``size``, ``slower``, ``faster``, ``ratio``, ``low``, ``high``, ``aim`` and ``reached``; the last
-        two are None at sizes without an aim. Contestants that did not run are left out.
+        ``case``, ``size``, ``slower``, ``faster``, ``ratio``, ``low``, ``high``; ``cpu_ratio``, of processor seconds,
+        None where they cannot be told or the numbers of cores differ; ``aim`` and ``reached``, None at sizes
+        without an aim. Contestants that did not run are left out.
     """
     rows = []
     for case in cases:
-        seconds = {entry["contestant"]: entry["seconds"] for entry in case["entries"] if "seconds" in entry}
+        entries = {entry["contestant"]: entry for entry in case["entries"] if "seconds" in entry}
         for aim in aims:
-            if aim.case != case["case"] or not {aim.slower, aim.faster} <= seconds.keys():
+            if aim.case != case["case"] or not {aim.slower, aim.faster} <= entries.keys():
                 continue
-            slower, faster = seconds[aim.slower], seconds[aim.faster]
+            slower, faster = entries[aim.slower]["seconds"], entries[aim.faster]["seconds"]
             ratio = slower["median"] / faster["median"]
             aimed = case["size"] >= aim.from_size
             rows.append(
@@ -79,11 +80,19 @@ def ratios(cases: Sequence[Document], aims: Sequence[Aim] = AIMS) -> list[Docume
                     "ratio": round(ratio, 2),
                     "low": round(slower["min"] / faster["max"], 2),
                     "high": round(slower["max"] / faster["min"], 2),
+                    "cpu_ratio": _cpu_ratio(entries[aim.slower], entries[aim.faster]),
                     "aim": aim.at_least if aimed else None,
                     "reached": ratio >= aim.at_least if aimed else None,
                 }
             )
     return rows
+
+
+def _cpu_ratio(slower: Document, faster: Document) -> float | None:
+    one, other = slower.get("cpu_seconds"), faster.get("cpu_seconds")
+    if not (one and other) or slower["cores"] != faster["cores"]:
+        return None
+    return round(float(one["median"] / other["median"]), 2)
 
 
 def markdown(document: Document) -> str:
@@ -99,10 +108,11 @@ def markdown(document: Document) -> str:
         "",
         "## Ratios",
         "",
-        "Seconds of one over those of the other: of medians, in brackets the least and most that single runs give.",
+        "Seconds of one over those of the other: of medians, in brackets the least and most that single runs give. "
+        "Beside it the same of processor seconds, which other work on the machine changes less.",
         "",
     ]
-    rows = [["case", "records a site", "compared", "ratio", "aim", ""]]
+    rows = [["case", "records a site", "compared", "ratio", "of processor seconds", "aim", ""]]
     for row in document["ratios"]:
         rows.append(
             [
@@ -110,6 +120,7 @@ def markdown(document: Document) -> str:
                 f"{row['size']:,}",
                 f"{row['slower']} / {row['faster']}",
                 f"{row['ratio']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
+                "" if row["cpu_ratio"] is None else f"{row['cpu_ratio']:.2f}",
                 "" if row["aim"] is None else f">= {row['aim']:g}",
                 {True: "reached", False: "not reached", None: ""}[row["reached"]],
             ]
@@ -136,11 +147,12 @@ def markdown(document: Document) -> str:
 def _cells(entry: Document) -> list[str]:
     begin = [entry["contestant"], entry["timed"], str(entry["cores"])]
     if "seconds" not in entry:
-        return [*begin, entry["failed"], "", "", "", ""]
-    seconds = entry["seconds"]
+        return [*begin, entry["failed"], "", "", "", "", ""]
+    seconds, cpu = entry["seconds"], entry["cpu_seconds"]
     return [
         *begin,
         f"{_s(seconds['median'])} ({_s(seconds['min'])} to {_s(seconds['max'])})",
+        _s(cpu["median"]) if cpu else "",
         str(seconds["n"]),
         f"{_s(entry['wall_s']['median'])} s",
         f"{entry['peak_mb']['median']:,.0f} MB",

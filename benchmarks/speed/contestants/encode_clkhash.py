@@ -34,7 +34,7 @@ def main(job: dict[str, Any]) -> None:
         rows = np.frombuffer(b"".join(one.tobytes() for one in filters), dtype=np.uint8)
         np.save(job["filters"], rows.reshape(len(filters), -1))
     report(
-        watch.seconds,
+        watch,
         packages=("clkhash", "bitarray"),
         n_records=len(records),
         mean_bits_set=sum(counts) / len(counts),

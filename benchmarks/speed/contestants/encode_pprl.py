@@ -36,7 +36,7 @@ def main(job: dict[str, Any]) -> None:
     watch = Stopwatch()
     with watch.part("timed"):
         tokens = encoder.encode(batch, guids)
-    report(watch.seconds, packages=("pprl", "numpy", "pyarrow"), n_records=tokens.num_rows)
+    report(watch, packages=("pprl", "numpy", "pyarrow"), n_records=tokens.num_rows)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def main(job: dict[str, Any]) -> None:
     with watch.part("timed"):
         _, (rows, columns) = dice_coefficient_accelerated((left, right), job["fifths"] / 5, k=None)
     np.save(job["pairs"], np.asarray(rows, dtype=np.int64) * len(right) + np.asarray(columns, dtype=np.int64))
-    report(watch.seconds, packages=("anonlink", "bitarray", "numpy"), n_pairs=len(rows))
+    report(watch, packages=("anonlink", "bitarray", "numpy"), n_pairs=len(rows))
 
 
 def _bitarrays(path: str) -> list[Any]:

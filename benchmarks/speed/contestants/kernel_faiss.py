@@ -33,7 +33,7 @@ def main(job: dict[str, Any]) -> None:
         rows, columns = _pairs_above(left, right, fifths=job["fifths"], k=k)
     np.save(job["pairs"], np.sort(rows * len(right) + columns))
     report(
-        watch.seconds,
+        watch,
         packages=("faiss-cpu", "numpy"),
         n_pairs=len(rows),
         compiled_for=faiss.get_compile_options().strip(),

@@ -41,7 +41,7 @@ def main(job: dict[str, Any]) -> None:
     with watch.part("timed"):
         rows, columns = pairs_above(left, right, fifths=job["fifths"], n_threads=job["threads"])
     np.save(job["pairs"], rows * len(right) + columns)
-    report(watch.seconds, packages=("pprl", "numpy", "numba"), n_pairs=len(rows))
+    report(watch, packages=("pprl", "numpy", "numba"), n_pairs=len(rows))
 
 
 if __name__ == "__main__":

@@ -38,13 +38,13 @@ def main(job: dict[str, Any]) -> None:
         candidates = _candidates(threshold, job["processes"])
     with watch.part("solve"):
         groups = anonlink.solving.greedy_solve(candidates)
-    watch.seconds["timed"] = watch.seconds["candidates"] + watch.seconds["solve"]
+    watch.add_up("candidates", "solve")
     _write(job["pairs"], groups, ids)
     paths = {str(other): f"{job['pairs']}.{other}.csv" for other in others}
     for other in others:
         _write(paths[str(other)], anonlink.solving.greedy_solve(_candidates(other, job["processes"])), ids)
     report(
-        watch.seconds,
+        watch,
         packages=("anonlink", "bitarray"),
         threshold=threshold,
         n_candidates=len(candidates[0]),

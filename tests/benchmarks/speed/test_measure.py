@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,18 @@ import pytest
 from benchmarks.speed.__main__ import SIZES, sizes_of
 from benchmarks.speed.cases import Case, Contestant
 from benchmarks.speed.contest import hold
+from benchmarks.speed.contestants.report import Stopwatch, report
 from benchmarks.speed.environments import LOCKS, PEERS, ROOT
 from benchmarks.speed.inputs import script
 from benchmarks.speed.machine import load, stamp
 from benchmarks.speed.measure import bound, run, tree_bytes
 from pprl.errors import PprlError
 
-_REPORT = (
-    'import json; print("noise"); print(json.dumps({"seconds": {"timed": 0.5}, "versions": {}, "facts": {}}))'
-)
+_REPORT = """
+import json
+print("noise")
+print(json.dumps({"seconds": {"timed": 0.5}, "cpu_seconds": {}, "versions": {}, "facts": {}}))
+"""
 
 
 def _run(code: str, folder: Path, **more: Any) -> Any:
@@ -44,11 +48,12 @@ def test_the_last_line_is_the_report(tmp_path: Path) -> None:
 def test_a_command_counts_as_a_whole(tmp_path: Path) -> None:
     done = _run("pass", tmp_path, speaks=False)
     assert done.seconds == {"timed": done.wall_s}
+    assert done.cpu_seconds["timed"] > 0
 
 
 def test_cores_and_threads_are_bound(tmp_path: Path) -> None:
     code = (
-        "import json, os; print(json.dumps({'seconds': {'timed': 0}, 'versions': {}, 'facts': "
+        "import json, os; print(json.dumps({'seconds': {'timed': 0}, 'cpu_seconds': {}, 'versions': {}, 'facts': "
         "{'cores': len(os.sched_getaffinity(0)), 'threads': os.environ['OMP_NUM_THREADS']}}))"
     )
     assert _run(code, tmp_path).facts == {"cores": 1, "threads": "1"}
@@ -144,3 +149,21 @@ def test_every_peer_is_locked_with_hashes() -> None:
                 assert f"{line} \\" in lock
         assert "--hash=sha256:" in lock
         assert "://" not in lock
+
+
+def test_stopwatch_tells_waiting_from_working(capsys: pytest.CaptureFixture[str]) -> None:
+    watch = Stopwatch()
+    with watch.part("waiting"):
+        time.sleep(0.05)
+    with watch.part("working"):
+        end = time.process_time() + 0.05
+        while time.process_time() < end:
+            pass
+    watch.add_up("waiting", "working")
+    assert watch.seconds["timed"] == watch.seconds["waiting"] + watch.seconds["working"] >= 0.1
+    assert watch.cpu_seconds["waiting"] < 0.04 < watch.cpu_seconds["working"]
+    report(watch, packages=("numpy",), n=3)
+    said = json.loads(capsys.readouterr().out)
+    assert said["seconds"] == watch.seconds
+    assert said["facts"] == {"n": 3}
+    assert said["versions"]["numpy"]

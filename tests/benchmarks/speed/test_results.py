@@ -21,6 +21,7 @@ def _entry(name: str, *seconds: float, **result: Any) -> dict[str, Any]:
         "timed": "a call",
         "cores": 1,
         "seconds": _spread(*seconds),
+        "cpu_seconds": _spread(*(2 * value for value in seconds)),
         "parts": {"timed": _spread(*seconds), "start": _spread(1.5)},
         "wall_s": _spread(*seconds),
         "peak_mb": _spread(123.0),
@@ -86,10 +87,21 @@ def test_ratio_is_of_medians_with_the_range_of_single_runs(document: dict[str, A
         "ratio": 6.1,
         "low": round(6.0 / 1.1, 2),
         "high": round(6.6 / 0.9, 2),
+        "cpu_ratio": 6.1,
         "aim": 5.0,
         "reached": True,
     }
     assert (faiss["slower"], faiss["ratio"], faiss["reached"]) == ("faiss knn", 2.0, False)
+
+
+def test_processor_seconds_are_compared_on_as_many_cores_only() -> None:
+    ours, faster = _entry("pprl", 2.0), _entry("pprl, 2 cores", 1.0) | {"cores": 2}
+    untold = _entry("anonlink", 9.0) | {"cpu_seconds": None}
+    rows = ratios([_case("kernel", 10, ours, faster, untold)])
+    assert [(row["slower"], row["ratio"], row["cpu_ratio"]) for row in rows] == [
+        ("anonlink", 4.5, None),
+        ("pprl", 2.0, None),
+    ]
 
 
 def test_an_aim_holds_from_its_size_on() -> None:
@@ -109,8 +121,8 @@ def test_what_failed_or_is_absent_has_no_ratio_and_is_told(document: dict[str, A
 
 def test_page_tells_aims_disagreement_and_quality(document: dict[str, Any]) -> None:
     page = markdown(document)
-    assert "| kernel | 40,000 | anonlink / pprl | 6.10 (5.45 to 7.33) | >= 5 | reached |" in page
-    assert "| 2.00 (1.82 to 2.22) | >= 2.5 | not reached |" in page
+    assert "| kernel | 40,000 | anonlink / pprl | 6.10 (5.45 to 7.33) | 6.10 | >= 5 | reached |" in page
+    assert "| 2.00 (1.82 to 2.22) | 2.00 | >= 2.5 | not reached |" in page
     assert "7 pairs, the same" in page
     assert "5 pairs, 2 of pprl's not found, 0 more" in page
     assert "precision 0.9900, recall 0.9800, F1 0.9850" in page
