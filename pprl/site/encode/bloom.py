@@ -1,26 +1,32 @@
-"""Tokens to Bloom filters by independent keyed hashing.
+"""Values to Bloom filters: their tokens, each hashed once by independent keyed hashing into a packed mask.
 
-Each distinct token is hashed once into a packed mask; a value's filter is the OR of its tokens' masks.
+A value's filter is the OR of its tokens' masks. A bigram or a character with its place is a number in the loops
+(two code points, or a place and a code point, in 64 bits); its text, which is what is hashed, is made where it is
+met for the first time.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.hmac import HMAC
 
-from pprl.site.encode.qgrams import TokenSets
+from pprl.schema import Tokens
 
 Words = npt.NDArray[np.uint64]
 
 _MASKS_KEPT = 1 << 17  # bounds the memory for fields of many distinct tokens: 16 MiB of 1,024 bits each
+_NEW_AT_ONCE = 1 << 16
+_POINT_BITS = 21  # a code point needs 21 bits
 
 
 class TokenHasher:
-    """Bit masks of the tokens of one key group, kept for the tokens to come.
+    """Filters of the values of one key group, the masks of its tokens kept for the values to come.
 
     Parameters
     ----------
@@ -28,6 +34,8 @@ class TokenHasher:
         32 bytes, the group's token key.
     label : str
         The key group's name; goes before every token, so that equal tokens of two groups differ.
+    tokens : Tokens
+        How values are cut. For positions, a blank holds its place but gives no token.
     n_hashes : int
         Bits set per token; two hashes of one token may fall on the same bit.
     n_bits : int
@@ -41,12 +49,11 @@ class TokenHasher:
     Lemire's multiply-shift in place of a modulus. See docs/decisions/0002-independent-hashing.md.
     """
 
-    def __init__(self, key: bytes, *, label: str, n_hashes: int, n_bits: int) -> None:
+    def __init__(self, key: bytes, *, label: str, tokens: Tokens, n_hashes: int, n_bits: int) -> None:
         self._hmac = HMAC(key, hashes.SHA256())
         self._prefix = label.encode() + b"\x00"
-        self._n_hashes, self._n_bits = n_hashes, n_bits
-        self._number: dict[str, int] = {}
-        self._masks: Words = np.zeros((0, n_bits // 64), dtype=np.uint64)  # row i: the token of number i
+        self._tokens, self._n_hashes, self._n_bits = tokens, n_hashes, n_bits
+        self._forget()
 
     def __repr__(self) -> str:
         return f"TokenHasher({self._n_hashes} hashes, {self._n_bits} bits, key redacted)"
@@ -63,40 +70,69 @@ class TokenHasher:
         words = np.frombuffer(stream, dtype="<u4", count=self._n_hashes).astype(np.uint64)
         return ((words * np.uint64(self._n_bits)) >> np.uint64(32)).astype(np.int64)
 
-    def filters(self, tokens: TokenSets) -> Words:
-        """One filter per value.
+    def add(self, values: pa.StringArray, filters: Words) -> None:
+        """OR the filter of every value into a row.
 
         Parameters
         ----------
-        tokens : TokenSets
-            Those of n_values values.
-
-        Returns
-        -------
-        ndarray of uint64, shape (n_values, n_bits // 64)
+        values : pyarrow.StringArray, length n
+            Normalised, none of them blank. Null adds nothing.
+        filters : ndarray of uint64, shape (n, n_bits // 64), C order
             Bit p is bit ``p % 64`` of word ``p // 64``.
+
+        Raises
+        ------
+        ValueError
+            Where a value is empty or holds only blanks.
         """
-        n_values = len(tokens.starts) - 1
-        if not n_values:
-            return np.zeros((0, self._n_bits // 64), dtype=np.uint64)
-        rows = self._rows_of(tokens.texts)
-        from pprl.site.encode._kernels import or_rows
+        from pprl.site.encode import _kernels
 
-        out: Any = np.empty((n_values, self._n_bits // 64), dtype=np.uint64)
-        or_rows(rows[tokens.index], tokens.starts, self._masks, out)
-        filters: Words = out
-        return filters
+        if not len(values):
+            return
+        if self._tokens is Tokens.WHOLE:
+            encoded = values.dictionary_encode()
+            distinct = encoded.dictionary.to_pylist()
+            if any(not value.strip(" ") for value in distinct):
+                raise ValueError("an empty value has no tokens; a missing value is null")
+            codes = np.asarray(pc.fill_null(encoded.indices, -1))
+            _kernels.or_rows(codes, self._hashed(distinct), filters)
+            return
+        if len(self._known) > _MASKS_KEPT:
+            self._forget()
+        _, offsets, text = values.buffers()
+        starts = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1]
+        letters = np.frombuffer(text or bytes(1), np.uint8)
+        valid = np.asarray(pc.is_valid(values))
+        bigrams = self._tokens is Tokens.BIGRAMS
+        unknown = np.empty(_NEW_AT_ONCE, np.uint64)
+        while n_new := _kernels.or_tokens(
+            starts, letters, valid, bigrams, self._numbers, self._rows, self._masks, filters, unknown
+        ):
+            self._learn(np.unique(unknown[:n_new]))
 
-    def _rows_of(self, texts: list[str]) -> npt.NDArray[np.int64]:
-        if len(self._masks) > _MASKS_KEPT:
-            self._number, self._masks = {}, self._masks[:0]
-        new = [text for text in texts if text not in self._number]
-        if new:
-            masks = np.zeros((len(new), self._n_bits // 64), dtype=np.uint64)
-            for row, text in enumerate(new):
-                self._number[text] = len(self._masks) + row
-                positions = self.positions(text)
-                bits = np.uint64(1) << (positions % 64).astype(np.uint64)
-                np.bitwise_or.at(masks[row], positions // 64, bits)
-            self._masks = np.concatenate([self._masks, masks])
-        return np.fromiter((self._number[text] for text in texts), dtype=np.int64, count=len(texts))
+    def _forget(self) -> None:
+        self._known = np.empty(0, np.uint64)
+        self._masks = np.empty((0, self._n_bits // 64), np.uint64)  # row i: the token of number known[i]
+        self._numbers, self._rows = np.zeros(1, np.uint64), np.full(1, -1, np.int64)
+
+    def _learn(self, new: npt.NDArray[np.uint64]) -> None:
+        from pprl.site.encode._kernels import put
+
+        self._known = np.concatenate([self._known, new])
+        self._masks = np.concatenate([self._masks, self._hashed([self._text(n) for n in new.tolist()])])
+        n_slots = 2 << len(self._known).bit_length()  # a quarter to a half of them taken
+        self._numbers, self._rows = np.zeros(n_slots, np.uint64), np.full(n_slots, -1, np.int64)
+        put(self._known, self._numbers, self._rows)
+
+    def _text(self, number: int) -> str:
+        before, point = number >> _POINT_BITS, chr(number & ((1 << _POINT_BITS) - 1))
+        return chr(before) + point if self._tokens is Tokens.BIGRAMS else f"{before}:{point}"
+
+    def _hashed(self, tokens: Sequence[str]) -> Words:
+        """The masks of tokens, shape (n, words)."""
+        masks = np.zeros((len(tokens), self._n_bits // 64), np.uint64)
+        if tokens:
+            positions = np.array([self.positions(token) for token in tokens])
+            bits = np.uint64(1) << (positions % 64).astype(np.uint64)
+            np.bitwise_or.at(masks, (np.arange(len(tokens))[:, None], positions // 64), bits)
+        return masks

@@ -81,7 +81,7 @@ def draw_taps(key: bytes, *, n_bits: int, n_taps: int) -> npt.NDArray[np.int64]:
 
 
 class Diffusion:
-    """The diffusion of one key as a linear map over GF(2), applied by table look-up.
+    """The diffusion of one key: a linear map over GF(2).
 
     Parameters
     ----------
@@ -94,20 +94,16 @@ class Diffusion:
 
     Notes
     -----
-    Each input byte selects one of 256 precomputed output filters, which are XOR-ed: ``n_bits / 8`` look-ups a
-    filter instead of ``n_bits * n_taps`` bit operations (the "four Russians"). The table takes
-    ``4 * n_bits**2`` bytes: 4 MiB for 1,024 bits.
+    The bits of many records are XOR-ed at once, a plane of one bit each: ``n_taps`` operations on 512 records for
+    an output bit, after a transposition.
     """
 
     def __init__(self, key: bytes, *, n_bits: int, n_taps: int) -> None:
+        from pprl.site.encode._kernels import plane_of
+
         taps = draw_taps(key, n_bits=n_bits, n_taps=n_taps)
-        bits = np.zeros((n_bits, n_bits), dtype=np.uint8)  # row: input bit, column: output bit
-        bits[taps, np.arange(n_bits)[:, None]] = 1
-        rows = np.packbits(bits, axis=1, bitorder="little").view("<u8").astype(np.uint64)
-        table = np.zeros((n_bits // 8, 256, n_bits // 64), dtype=np.uint64)
-        for bit in range(8):
-            table[:, 1 << bit : 2 << bit] = table[:, : 1 << bit] ^ rows[bit::8, None, :]
-        self._table = table
+        self._taps = np.empty_like(taps)
+        self._taps[plane_of(np.arange(n_bits), n_words=n_bits // 64)] = plane_of(taps, n_words=n_bits // 64)
 
     def __repr__(self) -> str:
         return "Diffusion(key redacted)"
@@ -118,14 +114,14 @@ class Diffusion:
         Parameters
         ----------
         filters : ndarray of uint64, shape (n, words), C order
-            As `TokenHasher.filters` gives them.
+            As `TokenHasher.add` fills them.
 
         Returns
         -------
         ndarray of uint64, shape (n, words)
         """
-        from pprl.site.encode._kernels import xor_table
+        from pprl.site.encode._kernels import xor_taps
 
         out: Words = np.empty_like(filters)
-        xor_table(np.ascontiguousarray(filters).view(np.uint8), self._table, out)
+        xor_taps(filters, self._taps, out)
         return out

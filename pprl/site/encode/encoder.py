@@ -15,7 +15,6 @@ from pprl.schema.columns import exact_parts, token_columns
 from pprl.site.encode.bloom import TokenHasher
 from pprl.site.encode.diffusion import Diffusion
 from pprl.site.encode.exact import date_part, exact_tokens, match_key_values
-from pprl.site.encode.qgrams import token_sets
 from pprl.site.keys import KeyTree
 
 Words = npt.NDArray[np.uint64]
@@ -38,24 +37,25 @@ class Encoder:
 
     Notes
     -----
-    docs/encoding.md specifies every bit of the result. Distinct tokens are hashed once and kept,
-    distinct values of a column are encoded once a batch.
+    docs/encoding.md specifies every bit of the result. Most of the time goes into the keyed hashing of match keys.
     """
 
     def __init__(self, schema: Schema, keys: KeyTree) -> None:
         self._schema, self._keys = schema, keys
         self.columns = token_columns(schema)
         filters = schema.filter
-        self._hashers: dict[tuple[str, int], TokenHasher] = {}
-        for field in schema.fields:
-            if field.n_hashes and (field.key_group, field.n_hashes) not in self._hashers:
-                self._hashers[field.key_group, field.n_hashes] = TokenHasher(
-                    keys.derive(f"tok/{field.key_group}"),
-                    label=field.key_group,
-                    n_hashes=field.n_hashes,
-                    n_bits=filters.n_bits,
-                )
-        labels = {group for group, _ in self._hashers} if filters.layout == "field" else {filters.layout}
+        self._hashers = {
+            _hashing(field): TokenHasher(
+                keys.derive(f"tok/{field.key_group}"),
+                label=field.key_group,
+                tokens=field.tokens,
+                n_hashes=field.n_hashes,
+                n_bits=filters.n_bits,
+            )
+            for field in schema.fields
+            if field.n_hashes
+        }
+        labels = {group for group, _, _ in self._hashers} if filters.layout == "field" else {filters.layout}
         self._diffusions = {
             label: Diffusion(keys.derive(f"eld/{label}"), n_bits=filters.n_bits, n_taps=filters.n_taps)
             for label in labels - {"none"}
@@ -98,30 +98,23 @@ class Encoder:
         return pa.record_batch(columns, schema=self.columns)
 
     def _record_filters(self, batch: pa.RecordBatch) -> Words:
-        filters = np.zeros((batch.num_rows, self._schema.filter.n_bits // 64), dtype=np.uint64)
+        filters = np.zeros((batch.num_rows, self._schema.filter.n_bits // 64), np.uint64)
         for field in self._schema.fields:
-            values = batch.column(field.name).dictionary_encode()
-            masks = self._masks(field, values.dictionary)
-            if values.null_count:
-                masks = np.vstack([masks, np.zeros((1, filters.shape[1]), dtype=np.uint64)])
-            filters |= masks[_codes(values, missing=len(masks) - 1)]
+            self._add_filters(field, batch.column(field.name), filters)
         return self._diffusions["record"](filters)
 
     def _field_filters(self, batch: pa.RecordBatch, field: FieldSpec) -> Words:
         values = batch.column(field.name)
         if field.kind is Kind.MIDDLE_NAME:  # a bare initial shows by having no filter; its token is compared
             values = pc.if_else(pc.greater(pc.utf8_length(values), 1), values, None)
-        values = values.dictionary_encode()
-        masks = self._diffusions[field.key_group](self._masks(field, values.dictionary))
-        masks = np.vstack([masks, np.zeros((1, masks.shape[1]), dtype=np.uint64)])
-        filters: Words = masks[_codes(values, missing=len(masks) - 1)]
-        return filters
+        filters = np.zeros((batch.num_rows, self._schema.filter.n_bits // 64), np.uint64)
+        self._add_filters(field, values, filters)
+        return self._diffusions[field.key_group](filters)
 
-    def _masks(self, field: FieldSpec, values: pa.Array) -> Words:
-        texts = values.to_pylist()
+    def _add_filters(self, field: FieldSpec, values: pa.StringArray, filters: Words) -> None:
         if field.kind is Kind.BIRTH_DATE and field.tokens is Tokens.POSITIONS:
-            texts = [_known_digits(text) for text in texts]
-        return self._hashers[field.key_group, field.n_hashes].filters(token_sets(texts, field.tokens))
+            values = _with_blanks(values)
+        self._hashers[_hashing(field)].add(values, filters)
 
     def _exact(self, batch: pa.RecordBatch, field: FieldSpec, part: str) -> pa.Array:
         values = batch.column(field.name)
@@ -132,17 +125,23 @@ class Encoder:
             values = date_part(values, part)
             # Day and month share a key, so that an exchange of the two shows.
             label = "year" if part == "year" else "day_or_month"
-        return exact_tokens(values, self._keys.derive(f"xt/{field.name}/{label}"))
+        few = values.dictionary_encode()
+        return exact_tokens(few.dictionary, self._keys.derive(f"xt/{field.name}/{label}")).take(few.indices)
 
 
-def _known_digits(date: str) -> str:
+def _hashing(field: FieldSpec) -> tuple[str, int, Tokens]:
+    """What fields must have in common to share the masks of their tokens."""
+    return field.key_group, field.n_hashes, field.tokens
+
+
+def _with_blanks(dates: pa.StringArray) -> pa.StringArray:
     """Blanks for an unknown month or day: missing is missing, it gives no token."""
-    return date[:4] + "".join("  " if part == "00" else part for part in (date[4:6], date[6:]))
-
-
-def _codes(values: Any, *, missing: int) -> npt.NDArray[np.int64]:
-    """Dictionary codes as numpy, ``missing`` where null."""
-    return np.asarray(pc.fill_null(pc.cast(values.indices, pa.int64()), missing), dtype=np.int64)
+    partly = pc.fill_null(pc.ends_with(dates, "00"), False)
+    known = [
+        date[:4] + "".join("  " if part == "00" else part for part in (date[4:6], date[6:]))
+        for date in dates.filter(partly).to_pylist()
+    ]
+    return pc.replace_with_mask(dates, partly, pa.array(known, pa.string())) if known else dates
 
 
 def _as_binary(rows: npt.NDArray[Any]) -> pa.Array:

@@ -34,14 +34,19 @@ def exact_tokens(values: pa.Array, key: bytes) -> pa.Array:
     -------
     pyarrow uint64 array, length n
     """
-    encoded = values.dictionary_encode()
-    distinct = encoded.dictionary.cast(pa.binary()).to_pylist()  # Arrow holds UTF-8 already
-    raw = b"".join(
-        [hashlib.blake2b(value, digest_size=_DIGEST_BYTES, key=key).digest() for value in distinct]
-    )
-    tokens = np.frombuffer(raw, dtype="<u8").astype(np.uint64)
-    tokens[tokens == 0] = 1
-    return pa.array(tokens).take(encoded.indices)
+    valid = np.asarray(values.is_valid())
+    texts = values.drop_null().cast(pa.binary()).to_pylist()  # Arrow holds UTF-8 already
+    begin = hashlib.blake2b(
+        digest_size=_DIGEST_BYTES, key=key
+    ).copy  # a copy takes half the time of a new state
+    digests = bytearray()
+    for text in texts:
+        state = begin()
+        state.update(text)
+        digests += state.digest()
+    tokens = np.zeros(len(values), np.uint64)
+    tokens[valid] = np.maximum(np.frombuffer(digests, "<u8"), 1)
+    return pa.array(tokens, mask=~valid)
 
 
 def match_key_values(key: MatchKey, batch: pa.RecordBatch, schema: Schema) -> list[pa.Array]:

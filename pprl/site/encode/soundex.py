@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _CODES = {
     **dict.fromkeys("bfpv", "1"),
     **dict.fromkeys("cgjkqsxz", "2"),
@@ -12,6 +14,7 @@ _CODES = {
 }
 
 
+@lru_cache(maxsize=1 << 17)
 def soundex(name: str) -> str:
     """Code a normalised name.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, lru_cache, partial
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +17,12 @@ from pprl.site.normalise.dates import DateOrder
 from pprl.site.normalise.outcome import Absent, Rule
 from pprl.site.normalise.sex import sex
 
-LOCAL_ID = "local_id"
+_VALUES_KEPT = 1 << 16  # the days of 180 years
+_OF_MANY_PEOPLE = {Kind.GIVEN_NAME, Kind.SURNAME, Kind.CITY, Kind.POSTCODE, Kind.BIRTH_DATE, Kind.BIRTH_YEAR}
 
-_RULES: dict[Kind, Rule] = {
+_RULES: dict[Kind, Callable[..., str | Absent]] = {
+    Kind.BIRTH_DATE: dates.birth_date,
+    Kind.BIRTH_YEAR: dates.birth_year,
     Kind.GIVEN_NAME: names.given_name,
     Kind.MIDDLE_NAME: names.given_name,
     Kind.SURNAME: names.surname,
@@ -77,13 +80,13 @@ class Normalised:
     counts: Mapping[str, FieldCounts]
 
 
+@cache
 def rule_for(kind: Kind, *, date_order: DateOrder, today: datetime.date) -> Rule:
-    """The cleaning rule of a kind, for one value at a time."""
-    if kind is Kind.BIRTH_DATE:
-        return partial(dates.birth_date, date_order=date_order, today=today)
-    if kind is Kind.BIRTH_YEAR:
-        return partial(dates.birth_year, date_order=date_order, today=today)
-    return _RULES[kind]
+    """The cleaning rule of a kind, for one value at a time; it may remember values."""
+    rule = _RULES[kind]
+    if kind in (Kind.BIRTH_DATE, Kind.BIRTH_YEAR):
+        rule = partial(rule, date_order=date_order, today=today)
+    return lru_cache(maxsize=_VALUES_KEPT)(rule) if kind in _OF_MANY_PEOPLE else rule
 
 
 def normalise(

@@ -71,6 +71,7 @@ _VISIBLE = _Table(drop_apostrophes=False)
 _BEFORE = _Table(drop_apostrophes=True)
 _CODES = _Codes()
 _WORDS = _Table(drop_apostrophes=True, keep_other=False)
+_ASCII_WORDS = bytes(code if chr(code).isalnum() and code < 128 else ord(" ") for code in range(256))
 
 
 def visible(text: str) -> str:
@@ -98,8 +99,10 @@ def fold(text: str) -> str:
 
 def words(folded: str) -> str:
     """Letters, marks and digits of a folded text; apostrophes dropped, everything else one blank."""
-    if folded.isascii() and folded.isalnum():
-        return folded
+    if folded.isascii():
+        if folded.isalnum():
+            return folded
+        return " ".join(folded.encode().translate(_ASCII_WORDS, b"'`").decode().split())
     return " ".join(folded.translate(_WORDS).split())
 
 

@@ -65,11 +65,17 @@ def free_text(text: str) -> str | Absent:
 
 def is_repeated(text: str) -> bool:
     """Whether it is one character, three times or more, blanks aside: XXX, 000-00-0000."""
+    if text[:1] != text[-1:]:
+        return False
     packed = text.replace(" ", "") if " " in text else text
     return len(packed) >= 3 and packed == packed[0] * len(packed)
 
 
 def _name(text: str, *, of_person: bool, infants: bool) -> str | Absent:
+    if text.isascii() and text.isalpha():  # by far the most
+        name = text.lower()
+        if name not in placeholders.SINGLE_WORDS and not is_repeated(name):
+            return name
     if visible(text) in placeholders.RAW:
         return Absent.PLACEHOLDER
     folded = fold(text)

@@ -59,6 +59,14 @@ WRITTEN_AS_ONE = _listed(
     "babyboy, babygirl, babymale, babyfemale, babyone, babytwo, newbornboy, newborngirl, bbaby"
 )
 
+SINGLE_WORDS = frozenset(
+    entry.lower()
+    for entries in (RAW, WORDS, NAMES, OPENINGS, INFANTS, BOYS_AND_GIRLS, WRITTEN_AS_ONE)
+    for entry in entries
+    if entry.isalpha()
+)
+"""All of the above that are one word: what is not among them is a name."""
+
 PLACES = _listed("""
     homeless, no fixed address, no fixed abode, nfa, no address, address unknown, unknown address, no
     permanent address, bad address, undomiciled, same, same as above, returned mail, return mail, address,

@@ -99,6 +99,16 @@ def test_no_bit_gives_no_bit():
     assert out.tolist() == [[0, 0]] * 3
 
 
+@pytest.mark.parametrize("n_rows", [1, 63, 64, 65, 511, 512, 513, 1200])
+@pytest.mark.parametrize(("n_bits", "n_taps"), [(128, 1), (192, 7), (1024, 8)])
+def test_every_output_bit_is_the_xor_of_its_taps(n_rows, n_bits, n_taps):
+    words = np.random.default_rng(n_rows).integers(0, 2**64, (n_rows, n_bits // 64), np.uint64)
+    bits = np.unpackbits(words.astype("<u8").view(np.uint8), axis=1, bitorder="little")
+    taps = draw_taps(KEY, n_bits=n_bits, n_taps=n_taps)
+    expected = packed(np.ascontiguousarray(np.bitwise_xor.reduce(bits[:, taps], axis=2)))
+    assert (Diffusion(KEY, n_bits=n_bits, n_taps=n_taps)(words) == expected).all()
+
+
 def test_no_rows_and_the_caller_s_rows_are_left_alone():
     diffuse = Diffusion(KEY, n_bits=128, n_taps=8)
     assert diffuse(np.zeros((0, 2), dtype=np.uint64)).shape == (0, 2)

@@ -12,11 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pprl.schema import Kind, Schema, Tokens, parse_schema
-from pprl.site.encode import Encoder
+from pprl.site.encode import Encoder, _kernels
 from pprl.site.encode import bloom as bloom_module
 from pprl.site.encode.bloom import TokenHasher
 from pprl.site.encode.diffusion import _Stream, draw_taps
-from pprl.site.encode.qgrams import token_sets
 from pprl.site.encode.soundex import soundex
 from pprl.site.keys import LinkageKey
 
@@ -110,33 +109,53 @@ def test_the_encoder_equals_its_twin(name, data):
     assert found.to_pylist() == twin(schema, records)
 
 
+def a_hasher(how: Tokens, *, n_hashes: int = 9, n_bits: int = 256) -> TokenHasher:
+    return TokenHasher(SECRET, label="x", tokens=how, n_hashes=n_hashes, n_bits=n_bits)
+
+
+def filters_of(hasher: TokenHasher, values: list[str | None]) -> list[list[int]]:
+    filters = np.zeros((len(values), 4), np.uint64)
+    hasher.add(pa.array(values, pa.string()), filters)
+    return filters.tolist()
+
+
 @settings(max_examples=200)
 @example(value="banana", how=Tokens.BIGRAMS)
 @example(value="19800000", how=Tokens.POSITIONS)
+@example(value="\x00", how=Tokens.POSITIONS)
 @given(value=NAMES, how=st.sampled_from(Tokens))
-def test_tokens_equal_those_of_the_twin(value, how):
-    sets = token_sets([value, "x", value], how)
-    for number in (0, 2):
-        index = sets.index[sets.starts[number] : sets.starts[number + 1]]
-        listed = [sets.texts[i] for i in index]
-        assert len(set(listed)) == len(listed)
-        assert set(listed) == naive.tokens({"tokens": how.value, "kind": "surname"}, value)
+def test_tokens_are_those_of_the_twin(value, how):
+    hasher = a_hasher(how)
+    expected = np.zeros(4, np.uint64)
+    for token in naive.tokens({"tokens": how.value, "kind": "surname"}, value):
+        for position in hasher.positions(token):
+            expected[position // 64] |= np.uint64(1 << (position % 64))
+    found = filters_of(hasher, [value, "x", None, value])
+    assert found[0] == found[3] == expected.tolist()
+    assert found[2] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("how", list(Tokens))
-@pytest.mark.parametrize("values", [[""], ["ann", ""], ["", "ann"], [" "]])
+def test_filters_are_added_to_what_is_there(how):
+    values = pa.array(["a", "anna", None, "李", "otto"]).slice(1, 3)
+    filters = np.full((3, 4), 1 << 40, np.uint64)
+    a_hasher(how).add(values, filters)
+    assert filters.tolist() == [
+        [word | 1 << 40 for word in row] for row in filters_of(a_hasher(how), ["anna", None, "李"])
+    ]
+
+
+@pytest.mark.parametrize("how", list(Tokens))
+@pytest.mark.parametrize("values", [[""], ["ann", ""], ["", "ann"], [" "], [None, "  "]])
 def test_an_empty_value_is_refused_and_not_given_its_neighbour_s_tokens(how, values):
     with pytest.raises(ValueError, match="an empty value has no tokens; a missing value is null"):
-        token_sets(values, how)
+        filters_of(a_hasher(how), values)
 
 
 @pytest.mark.parametrize("how", list(Tokens))
 def test_no_values_have_no_tokens(how):
-    sets = token_sets([], how)
-    assert sets.texts == []
-    assert sets.index.tolist() == []
-    assert sets.starts.tolist() == [0]
-    assert TokenHasher(SECRET, label="x", n_hashes=2, n_bits=128).filters(sets).shape == (0, 2)
+    assert filters_of(a_hasher(how), []) == []
+    assert filters_of(a_hasher(how), [None, None]) == [[0] * 4] * 2
 
 
 @settings(max_examples=200)
@@ -180,13 +199,25 @@ def test_the_first_word_out_of_range_is_the_largest_multiple(words, number):
     assert fast.below(3) == naive.below(3, iter(words)) == number
 
 
-def test_the_cache_of_masks_is_bounded_and_does_not_matter(monkeypatch):
-    texts = [f"code{number}" for number in range(50)]
-    sets = [token_sets(texts[i : i + 20], Tokens.WHOLE) for i in (0, 10, 0, 30)]
-    roomy: Any = TokenHasher(SECRET, label="code", n_hashes=9, n_bits=256)
-    expected = [roomy.filters(one).tolist() for one in sets]
-    monkeypatch.setattr(bloom_module, "_MASKS_KEPT", 25)
-    tight: Any = TokenHasher(SECRET, label="code", n_hashes=9, n_bits=256)
-    assert [tight.filters(one).tolist() for one in sets] == expected
-    assert len(tight._masks) <= 25 + 20
-    assert len(roomy._masks) == 50
+def test_the_table_of_masks_is_bounded_and_does_not_matter(monkeypatch):
+    texts = [f"{letter}code{number}" for number in range(10) for letter in "abcdefg"]
+    parts = [texts[i : i + 20] for i in (0, 20, 0, 50)]
+    roomy: Any = a_hasher(Tokens.BIGRAMS)
+    expected = [filters_of(roomy, part) for part in parts]
+    monkeypatch.setattr(bloom_module, "_MASKS_KEPT", 12)
+    monkeypatch.setattr(bloom_module, "_NEW_AT_ONCE", 5)
+    tight: Any = a_hasher(Tokens.BIGRAMS)
+    assert [filters_of(tight, part) for part in parts] == expected
+    assert len(tight._known) == len(
+        {a + b for text in parts[-1] for a, b in zip("_" + text, text + "_", strict=True)}
+    )
+    assert len(roomy._known) > 12
+
+
+@given(st.lists(st.integers(0, 2**42), unique=True, max_size=60))
+def test_the_table_of_tokens_finds_what_was_put_into_it(numbers):
+    slots, rows = np.zeros(128, np.uint64), np.full(128, -1, np.int64)
+    _kernels.put(np.array(numbers, np.uint64), slots, rows)
+    found = [int(rows[_kernels.find(np.uint64(number), slots, rows)]) for number in numbers]
+    assert found == list(range(len(numbers)))
+    assert rows[_kernels.find(np.uint64(2**50), slots, rows)] == -1

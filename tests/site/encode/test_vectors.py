@@ -78,6 +78,7 @@ def test_the_steps_between_are_known_too(vectors):
         hasher = TokenHasher(
             keys.derive(f"tok/{field.key_group}"),
             label=field.key_group,
+            tokens=field.tokens,
             n_hashes=field.n_hashes,
             n_bits=filters.n_bits,
         )
