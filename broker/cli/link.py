@@ -68,6 +68,11 @@ if TYPE_CHECKING:
 )
 @click.option("--spark-master", metavar="URL", help="Of the cluster.  [default: this machine's cores]")
 @click.option(
+    "--spark-shared",
+    type=click.Path(path_type=Path),
+    help="Folder that this machine and all executors of the cluster see; holds tokens while the run lasts.",
+)
+@click.option(
     "--seed", type=int, default=0, show_default=True, help="Of all samples; same inputs and seed, same links."
 )
 @click.option(
@@ -88,6 +93,7 @@ def link(
     plan_only: bool,
     engine: str,
     spark_master: str | None,
+    spark_shared: Path | None,
     seed: int,
     register_path: Path | None,
     as_json: bool,
@@ -113,6 +119,8 @@ def link(
         check_same_linkage([(str(path), m) for path, m in zip(packages, manifests, strict=True)])
         _say_plan(manifests, candidates, as_json=as_json)
         return
+    if engine == "local" and (spark_master or spark_shared):
+        raise click.UsageError("--spark-master and --spark-shared go with --engine spark")
     if identity is None or out is None:
         raise click.UsageError(
             "--identity and --out are needed to link; without them only --plan can be asked"
@@ -124,8 +132,7 @@ def link(
         trust=trust,
         threshold=threshold,
         candidates=candidates,
-        engine_name=engine,
-        spark_master=spark_master,
+        spark=(spark_master, spark_shared) if engine == "spark" else None,
         seed=seed,
         register_path=register_path or identity.with_suffix(".register.json"),
         as_json=as_json,
@@ -140,8 +147,7 @@ def _link(
     trust: Sequence[str],
     threshold: float,
     candidates: Candidates,
-    engine_name: str,
-    spark_master: str | None,
+    spark: tuple[str | None, Path | None] | None,
     seed: int,
     register_path: Path,
     as_json: bool,
@@ -171,7 +177,8 @@ def _link(
     intake_seconds = time.perf_counter() - began
     _check_memory(manifests, candidates)
     job = {"payloads": [m.payload_sha256 for m in manifests], "candidates": candidates, "seed": seed}
-    with _engine(engine_name, spark_master, out.with_name(f"{out.name}.unfinished"), job) as engine:
+    unfinished = out.with_name(f"{out.name}.unfinished")
+    with _local(unfinished, job) if spark is None else _spark(*spark) as engine:
         linkage = link_datasets(
             [delivery.dataset for delivery in deliveries],
             threshold=threshold,
@@ -189,7 +196,15 @@ def _link(
 
 
 @contextmanager
-def _engine(name: str, spark_master: str | None, unfinished: Path, job: dict[str, Any]) -> Iterator[Engine]:
+def _spark(master: str | None, shared: Path | None) -> Iterator[Engine]:
+    from broker.engines.spark import LOCAL_MASTER, SparkEngine
+
+    with SparkEngine.start(master or LOCAL_MASTER, shared=shared) as engine:
+        yield engine
+
+
+@contextmanager
+def _local(unfinished: Path, job: dict[str, Any]) -> Iterator[Engine]:
     from broker.engines.local import LocalEngine
     from broker.engines.tiles import TileStore
 

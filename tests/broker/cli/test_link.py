@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -311,3 +312,25 @@ def test_too_little_memory_is_told_beforehand(
     message = fails("--trust", "a.pub", "--trust", "b.pub")
     assert "GiB of memory and 0.0 are free" in message
     assert message.count("\n") == 1
+
+
+def test_the_spark_engine_gets_its_master_and_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from broker.engines.local import LocalEngine
+    from broker.engines.spark import SparkEngine
+
+    asked = []
+
+    @contextmanager
+    def start(master: str, *, shared: Path | None) -> Iterator[LocalEngine]:
+        asked.append((master, shared))
+        yield LocalEngine()
+
+    monkeypatch.setattr(SparkEngine, "start", start)
+    cluster = ("--spark-master", "spark://head:7077", "--spark-shared", "all")
+    for words in ((), cluster):
+        assert call("--engine", "spark", *words).exit_code == 0
+    assert asked == [("local[*]", None), ("spark://head:7077", Path("all"))]
+    assert not (folder / "run.unfinished").exists()
+    result = call(*cluster)
+    assert result.exit_code == 2
+    assert "--spark-master and --spark-shared go with --engine spark" in result.output
