@@ -25,7 +25,7 @@ _NEAREST = 10
 _ANONLINK_AT_MOST = (
     30_000  # people a site; all pairs in one thread take 100 times as long at ten times as many
 )
-_ANONLINK_THRESHOLDS = (0.75, 0.7, 0.65, 0.8, 0.85)
+_ANONLINK_THRESHOLDS = (0.8, 0.7, 0.75, 0.82, 0.85)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,8 @@ class Case:
     name : str
     size : int
         Records at each site.
+    about : str
+        What is compared, in a sentence.
     contestants : list of Contestant
         Ours first.
     absent : dict of str to str
@@ -72,6 +74,7 @@ class Case:
 
     name: str
     size: int
+    about: str
     contestants: list[Contestant]
     absent: dict[str, str] = field(default_factory=dict)
 
@@ -79,7 +82,7 @@ class Case:
 def kernel(place: Workplace, size: int) -> Case:
     """All pairs of filters above a Dice coefficient of .8."""
     left, right = place.filters(size)
-    case = Case("kernel", size, [])
+    case = Case("kernel", size, "All pairs of filters with a Dice coefficient of at least .8.", [])
     ours = place.folder / "pairs-pprl.npy"
 
     def add(name: str, what: str, module: str, *, python: Path | None, n_cores: int = 1, **more: Any) -> None:
@@ -92,14 +95,15 @@ def kernel(place: Workplace, size: int) -> Case:
             )
         )
 
-    add("pprl", "pprl.similarity", "kernel_pprl", python=None)
-    add("pprl, 2 cores", "pprl.similarity", "kernel_pprl", python=None, n_cores=2)
+    for name, n_cores in (("pprl", 1), ("pprl, 2 cores", 2)):
+        add(name, "within_dice", "kernel_pprl", python=None, n_cores=n_cores, search="dice")
+    add("pprl nearest", f"nearest, k = {_NEAREST}", "kernel_pprl", python=None, search="nearest", k=_NEAREST)
     for name, what, module, peer, more in (
         ("anonlink", "dice_coefficient_accelerated", "kernel_anonlink", "anonlink", {}),
         ("faiss range", "IndexBinaryFlat.range_search", "kernel_faiss", "faiss", {"search": "range"}),
         (
             "faiss knn",
-            f"IndexBinaryFlat.search, {_NEAREST} nearest",
+            f"IndexBinaryFlat.search, k = {_NEAREST}",
             "kernel_faiss",
             "faiss",
             {"search": "knn", "k": _NEAREST},
@@ -113,13 +117,17 @@ def kernel(place: Workplace, size: int) -> Case:
 def encode(place: Workplace, size: int) -> Case:
     """Cleaned records to filters."""
     records = str(place.people(size).cleaned[0])
-    ours = {"records": records, "schema": str(place.schema), "key": str(place.linkage_key)}
-    case = Case(
-        "encode", size, [Contestant("pprl", "Encoder.encode", lambda _: script("encode_pprl", ours), 1)]
-    )
+    about = "Cleaned records of six fields to filters."
+    case = Case("encode", size, about, [])
+    for name, what, schema in (
+        ("pprl", "Encoder.encode, filters and the tokens of nine match keys", place.schema),
+        ("pprl filters", "Encoder.encode, filters and the token of the birth date", place.filter_schema),
+    ):
+        job = {"records": records, "schema": str(schema), "key": str(place.linkage_key)}
+        case.contestants.append(_alone(name, what, script("encode_pprl", job)))
     with _absent(case, "clkhash"):
-        words = script("encode_clkhash", {"records": records}, python=interpreter("anonlink"))
-        case.contestants.append(Contestant("clkhash", "hash_chunk", lambda _: words, 1))
+        theirs = script("encode_clkhash", {"records": records}, python=interpreter("anonlink"))
+        case.contestants.append(_alone("clkhash", "hash_chunk, filters", theirs))
     return case
 
 
@@ -127,9 +135,11 @@ def tokenise(place: Workplace, size: int) -> Case:
     """A file of people to a file for the broker."""
     people = place.people(size)
     ours = [*place.tokenise(size, 0), "--workers", "2"]
+    about = "A file of people to a file for the broker: pprl cleans, encodes, signs and seals."
     case = Case(
         "tokenise",
         size,
+        about,
         [Contestant("pprl", "pprl tokenise, the whole command", lambda _: ours, 2, speaks=False)],
     )
     with _absent(case, "clkhash"):
@@ -164,9 +174,13 @@ def link(place: Workplace, size: int) -> Case:
         stages = json.loads((run / "quality.json").read_bytes())["comparisons"][0]
         return _score(found, truth) | {"seconds_by_stage": stages.get("seconds", {})}
 
+    about = "Two sites' files to linked records: sealed packages, plaintext, filters."
     what = "pprl-broker link, the whole command"
     case = Case(
-        "link", size, [Contestant("pprl", what, lambda _: [*ours, "--out", str(run)], 2, False, judge_ours)]
+        "link",
+        size,
+        about,
+        [Contestant("pprl", what, lambda _: [*ours, "--out", str(run)], 2, False, judge_ours)],
     )
     with _absent(case, "splink"):
         duck = interpreter("splink")
@@ -213,6 +227,10 @@ CASES: dict[str, Callable[[Workplace, int], Case]] = {
     "link": link,
 }
 """By name, in the order in which they are run."""
+
+
+def _alone(name: str, what: str, words: list[str]) -> Contestant:
+    return Contestant(name, what, lambda _: words, 1)
 
 
 class _absent:

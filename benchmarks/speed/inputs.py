@@ -59,16 +59,17 @@ class Workplace:
 
     def __init__(self, folder: Path, *, seed: int) -> None:
         self.folder, self._seed = folder, seed
-        self.schema = folder / "linkage.toml"
+        self.schema, self.filter_schema = folder / "linkage.toml", folder / "filters.toml"
         self.linkage_key, self.broker_key = folder / "linkage.key", folder / "broker.key"
         self._people: dict[int, People] = {}
 
     def make_keys(self) -> None:
-        """Write the schema, the linkage key and the broker's key."""
+        """Write the schema, one that asks for filters and the least of match keys, and all keys."""
         fields = json.dumps(list(_FIELDS))
-        self.schema.write_text(
-            f'[linkage]\nproject = "{_PROJECT}"\nepoch = "{_EPOCH}"\nfields = {fields}\n', encoding="utf-8"
-        )
+        schema = f'[linkage]\nproject = "{_PROJECT}"\nepoch = "{_EPOCH}"\nfields = {fields}\n'
+        self.schema.write_text(schema, encoding="utf-8")
+        one_key = '[[match_key]]\nparts = ["birth_date"]\n'
+        self.filter_schema.write_text(schema + one_key, encoding="utf-8")
         agreed = ["--project", _PROJECT, "--epoch", _EPOCH]
         self._call([command("pprl"), "keys", "new", *agreed, "--out", str(self.linkage_key)])
         self._call([command("pprl"), "keys", "site", "--out", str(self.folder / "site.key")])

@@ -1,4 +1,4 @@
-"""Records to tokens, by pprl: hardened filters, and the match keys' tokens, which clkhash has not.
+"""Records to tokens, by pprl: hardened filters, and the tokens of as many match keys as the schema asks for.
 
 Timed: ``Encoder.encode`` on all records, with tables of its own still empty. Not timed: reading the file, its
 cleaning, and the encoding of 64 records by another encoder, which loads the machine code.

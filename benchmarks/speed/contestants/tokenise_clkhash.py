@@ -8,6 +8,7 @@ they come cleaned: clkhash does no cleaning.
 from __future__ import annotations
 
 import json
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ def main(job: dict[str, Any]) -> None:
             )
         with Path(job["out"]).open("w", encoding="utf-8") as out:
             json.dump({"clks": [serialize_bitarray(one) for one in filters]}, out)
+        for worker in multiprocessing.active_children():  # clkhash leaves them to themselves
+            worker.join()
     report(watch, packages=("clkhash", "bitarray"), n_records=len(filters))
 
 

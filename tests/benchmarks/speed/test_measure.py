@@ -103,7 +103,7 @@ def test_rounds_budget_and_failures(tmp_path: Path) -> None:
 
         return Contestant(name, "", command, 1, judge=lambda run: {"seen": run.seconds["timed"]})
 
-    case = Case("kernel", 1, [contestant("good", _REPORT), contestant("bad", "raise SystemExit(3)")])
+    case = Case("kernel", 1, "", [contestant("good", _REPORT), contestant("bad", "raise SystemExit(3)")])
     said: list[str] = []
     good, bad = hold(case, folder=tmp_path, repeats=2, budget_s=60, limit_s=30, say=said.append)
     assert order == ["good0", "bad0", "good1"]
@@ -113,7 +113,7 @@ def test_rounds_budget_and_failures(tmp_path: Path) -> None:
     assert any("bad: ended with code 3" in line for line in said)
 
     [once] = hold(
-        Case("kernel", 1, [contestant("slow", _REPORT)]),
+        Case("kernel", 1, "", [contestant("slow", _REPORT)]),
         folder=tmp_path,
         repeats=3,
         budget_s=0,
@@ -133,11 +133,11 @@ def test_stamp_tells_the_machine() -> None:
 
 
 def test_sizes() -> None:
-    assert sizes_of((), million=False) == SIZES
-    assert sizes_of(("link=5,10",), million=True)["link"] == (5, 10, 1_000_000)
+    assert sizes_of(()) == SIZES
+    assert sizes_of(("link=5,10", "kernel=7")) == SIZES | {"link": (5, 10), "kernel": (7,)}
     for wrong in ("link", "link=", "link=x", "nothing=5", "link=0"):
         with pytest.raises(click.UsageError, match="write CASE=N,N"):
-            sizes_of((wrong,), million=False)
+            sizes_of((wrong,))
 
 
 def test_every_peer_is_locked_with_hashes() -> None:
