@@ -93,7 +93,7 @@ class Workplace:
             raw = tuple(folder / f"{site}.csv" for site in SITES)
             cleaned = tuple(folder / f"{site}.cleaned.csv" for site in SITES)
             for source, target in zip(raw, cleaned, strict=True):
-                self._clean(source, target)
+                self.clean(source, target)
             self._people[n_each] = People(raw, cleaned, folder / "truth.csv")
         return self._people[n_each]
 
@@ -140,7 +140,8 @@ class Workplace:
             self._call(self.tokenise(n_each, site))
         return tuple(self.package(n_each, site) for site in range(len(SITES)))
 
-    def _clean(self, source: Path, target: Path) -> None:
+    def clean(self, source: Path, target: Path) -> None:
+        """Write the id and the six fields of a site's file in normal forms, empty where a value is missing."""
         schema = load_schema(self.schema)
         text = csv.ConvertOptions(
             column_types=dict.fromkeys([_ID, *_FIELDS], pa.string()), include_columns=[_ID, *_FIELDS]
