@@ -132,7 +132,7 @@ def test_our_encoder_gets_the_cleaned_records(tmp_path: Path) -> None:
     place.make_keys()
     (tmp_path / "raw.csv").write_text(
         "record_id,given_name,surname,birth_date,street,city,postcode,phone\n"
-        "1,ANN,O'HARA,1980-02-03,1 Main Street,SPRINGFIELD,12345,x\n"
+        "1,ANN,O'HARA,1980-02-03,1 Main Street,SPRINGFIELD,60619,x\n"
         "2,UNKNOWN,Smith,,,,,\n",
         encoding="utf-8",
     )
@@ -140,7 +140,7 @@ def test_our_encoder_gets_the_cleaned_records(tmp_path: Path) -> None:
     with (tmp_path / "cleaned.csv").open(encoding="utf-8", newline="") as file:
         _, *rows = csv.reader(file)
     assert rows == [
-        ["1", "ann", "ohara", "19800203", "1 main st", "springfield", "12345"],
+        ["1", "ann", "ohara", "19800203", "1 main st", "springfield", "60619"],
         ["2", "", "smith", "", "", "", ""],
     ]
     job = {"records": str(tmp_path / "cleaned.csv"), "schema": str(place.filter_schema)}
