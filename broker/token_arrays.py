@@ -116,14 +116,20 @@ class TokenArrays:
 
 
 def drop_pages(*arrays: npt.NDArray[Any]) -> None:
-    """Let go of what arrays of a scratch file, whole ones, hold of this process's memory.
+    """Let go of what arrays of a scratch file hold of this process's memory; rows of them, to whole pages.
 
     Their content stays as it is, with the system. Other arrays are passed over.
     """
     for array in arrays:
-        if isinstance(array.base, mmap.mmap):
-            start = array.ctypes.data - np.frombuffer(array.base, np.uint8, 1).ctypes.data
-            array.base.madvise(mmap.MADV_DONTNEED, start, array.nbytes)
+        owner: Any = array
+        while isinstance(owner, np.ndarray):
+            owner = owner.base
+        if isinstance(owner, mmap.mmap) and array.flags.c_contiguous:
+            start = array.ctypes.data - np.frombuffer(owner, np.uint8, 1).ctypes.data
+            first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+            last = (start + array.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
+            if first < last:
+                owner.madvise(mmap.MADV_DONTNEED, first, last - first)
 
 
 def _layout(field: pa.Field) -> tuple[np.dtype[Any], tuple[int, ...]]:

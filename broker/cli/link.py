@@ -159,6 +159,7 @@ def _link(
     from pprl.package import Identity, VerifyKey
 
     check_output_folder(out)
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
     own = Identity.load(identity)
     trusted = [VerifyKey.find(text) for text in trust] if trust else None
     began = time.perf_counter()
@@ -166,7 +167,13 @@ def _link(
     total = sum(path.stat().st_size for path in packages if path.exists())
     with progress("opening packages", total, unit="bytes") as advance:
         deliveries = take_in(
-            packages, own, trusted=trusted, register=Register(register_path), now=now, advance=advance
+            packages,
+            own,
+            trusted=trusted,
+            register=Register(register_path),
+            now=now,
+            scratch=out.absolute().parent,
+            advance=advance,
         )
     manifests = [delivery.manifest for delivery in deliveries]
     if trusted is None:
@@ -187,8 +194,11 @@ def _link(
             engine=engine,
             progress=progress,
         )
-        with progress("writing", None):
-            quality = write_run(linkage, manifests, out, seed=seed, intake_seconds=intake_seconds, now=now)
+        rows = len(linkage.links) + len(linkage.entity)
+        with progress("writing", rows, unit="rows") as advance:
+            quality = write_run(
+                linkage, manifests, out, seed=seed, intake_seconds=intake_seconds, now=now, advance=advance
+            )
     for comparison in quality["comparisons"]:
         for doubt in comparison["doubts"]:
             note(f"warning: {comparison['left']} x {comparison['right']}: {doubt}")

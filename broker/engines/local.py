@@ -10,6 +10,7 @@ from broker.engines.tiles import TileStore
 from broker.matching.candidates import Found, Pairs, Rows, Scope, merge, pairs_sharing_a_key
 from broker.matching.dataset import Dataset
 from broker.matching.evidence import Evidence, Vectors
+from broker.token_arrays import drop_pages
 
 PAIRS_PER_TILE = 20_000_000_000
 """Compared between two looks at the disk, some 20 seconds of work."""
@@ -46,6 +47,8 @@ class LocalEngine:
         n_right = len(left if right is None else right)
         with progress("joining match keys", None):
             by_key, capped = pairs_sharing_a_key(left, right, n_left=scope.n_left)
+        for dataset in (left, right or left):
+            drop_pages(*(column for columns in dataset.keys for column in columns))
         by_bucket = None
         if scope.n_tables:
             with progress("sorting into buckets", None):
@@ -83,6 +86,7 @@ class LocalEngine:
                     codes = self._tile(evidence, left, right, first, last)
                     if self._tiles and worth_keeping:
                         self._tiles.save(name, codes)
+                    drop_pages(*left.rows(first, last).filters.values())
                 found.append(codes)
                 advance(last - first)
         return np.concatenate(found)
