@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,9 @@ Command = Callable[[int], list[str]]
 
 _FIFTHS = 4  # a Dice coefficient of .8
 _NEAREST = 10
-_ANONLINK_AT_MOST = (
-    30_000  # people a site; all pairs in one thread take 100 times as long at ten times as many
-)
-_ANONLINK_THRESHOLDS = (0.8, 0.7, 0.75, 0.82, 0.85)
+_ALL_PAIRS_AT_MOST = 100_000
+_ANONLINK_AT_MOST = 100_000  # records a site; ten times as many take a hundred times as long
+_ANONLINK_THRESHOLDS = (0.8, 0.75, 0.78, 0.82, 0.85, 0.88)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Contestant:
     judge: Judge = field(default=lambda _: {})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Case:
     """A case at one size.
 
@@ -109,7 +109,7 @@ def kernel(place: Workplace, size: int) -> Case:
             {"search": "knn", "k": _NEAREST},
         ),
     ):
-        with _absent(case, name):
+        with _or_absent(case, name):
             add(name, what, module, python=interpreter(peer), **more)
     return case
 
@@ -125,7 +125,7 @@ def encode(place: Workplace, size: int) -> Case:
     ):
         job = {"records": records, "schema": str(schema), "key": str(place.linkage_key)}
         case.contestants.append(_alone(name, what, script("encode_pprl", job)))
-    with _absent(case, "clkhash"):
+    with _or_absent(case, "clkhash"):
         theirs = script("encode_clkhash", {"records": records}, python=interpreter("anonlink"))
         case.contestants.append(_alone("clkhash", "hash_chunk, filters", theirs))
     return case
@@ -142,11 +142,11 @@ def tokenise(place: Workplace, size: int) -> Case:
         about,
         [Contestant("pprl", "pprl tokenise, the whole command", lambda _: ours, 2, speaks=False)],
     )
-    with _absent(case, "clkhash"):
+    with _or_absent(case, "clkhash"):
         job = {"records": str(people.cleaned[0]), "out": str(place.folder / "clks.json"), "workers": 2}
         words = script("tokenise_clkhash", job, python=interpreter("anonlink"))
         case.contestants.append(Contestant("clkhash", "generate_clk_from_csv to JSON", lambda _: words, 2))
-    with _absent(case, "spindle-token"):
+    with _or_absent(case, "spindle-token"):
         spark = interpreter("spindle")
 
         def on_spark(number: int) -> list[str]:
@@ -175,14 +175,16 @@ def link(place: Workplace, size: int) -> Case:
         return _score(found, truth) | {"seconds_by_stage": stages.get("seconds", {})}
 
     about = "Two sites' files to linked records: sealed packages, plaintext, filters."
-    what = "pprl-broker link, the whole command"
-    case = Case(
-        "link",
-        size,
-        about,
-        [Contestant("pprl", what, lambda _: [*ours, "--out", str(run)], 2, False, judge_ours)],
-    )
-    with _absent(case, "splink"):
+    what = "pprl-broker link, the whole command; pairs that share a match key, scored by filter, and a probe"
+    by_key = [*ours, "--candidates", "keys", "--out", str(run)]
+    case = Case("link", size, about, [Contestant("pprl", what, lambda _: by_key, 2, False, judge_ours)])
+    if size <= _ALL_PAIRS_AT_MOST:
+        what = "pprl-broker link, the whole command; all pairs compared by filter"
+        exact = [*ours, "--candidates", "all", "--out", str(run)]
+        case.contestants.append(
+            Contestant("pprl, all pairs", what, lambda _: exact, 2, False, judge_ours)
+        )
+    with _or_absent(case, "splink"):
         duck = interpreter("splink")
         found = place.folder / "pairs-splink.csv"
 
@@ -193,7 +195,7 @@ def link(place: Workplace, size: int) -> Case:
 
         what = "predict and cluster_pairwise_predictions_at_threshold"
         case.contestants.append(Contestant("splink", what, on_duckdb, 2, judge=_judge_of(found, truth)))
-    with _absent(case, "anonlink"):
+    with _or_absent(case, "anonlink"):
         if size > _ANONLINK_AT_MOST:
             raise PprlError(
                 f"left out above {_ANONLINK_AT_MOST:,} records a site: it compares all pairs, "
@@ -233,20 +235,13 @@ def _alone(name: str, what: str, words: list[str]) -> Contestant:
     return Contestant(name, what, lambda _: words, 1)
 
 
-class _absent:
-    """Notes why a contestant cannot take part, and goes on."""
-
-    def __init__(self, case: Case, name: str) -> None:
-        self._case, self._name = case, name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, PprlError):
-            self._case.absent[self._name] = str(error)
-            return True
-        return False
+@contextmanager
+def _or_absent(case: Case, name: str) -> Iterator[None]:
+    """Note why a contestant cannot take part, and go on."""
+    try:
+        yield
+    except PprlError as error:
+        case.absent[name] = str(error)
 
 
 def _agreement(pairs: Path, *, with_ours: Path) -> dict[str, Any]:

@@ -43,6 +43,8 @@ AIMS = (
     Aim("tokenise", "spindle-token", "pprl", None),
     Aim("link", "splink", "pprl", 1.0, from_size=1_000_000),
     Aim("link", "anonlink", "pprl", None),
+    Aim("link", "splink", "pprl, all pairs", None),
+    Aim("link", "anonlink", "pprl, all pairs", None),
 )
 """The ratios that are shown, and what is aimed at."""
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import csv
 import multiprocessing
+from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +43,11 @@ def main(job: dict[str, Any]) -> None:
     watch.add_up("candidates", "solve")
     _write(job["pairs"], groups, ids)
     paths = {str(other): f"{job['pairs']}.{other}.csv" for other in others}
+    sims, datasets, records = _candidates(min(others), job["processes"]) if others else candidates
     for other in others:
-        _write(paths[str(other)], anonlink.solving.greedy_solve(_candidates(other, job["processes"])), ids)
+        n_near = int(np.count_nonzero(np.asarray(sims) >= other))  # they come in decreasing order
+        near = (sims[:n_near], tuple(d[:n_near] for d in datasets), tuple(r[:n_near] for r in records))
+        _write(paths[str(other)], anonlink.solving.greedy_solve(near), ids)
     report(
         watch,
         packages=("anonlink", "bitarray"),
@@ -62,28 +67,22 @@ def _candidates(threshold: float, n_processes: int) -> Any:
         found = pool.map(_of_chunk, chunks, chunksize=1)
     if len(found) == 1:
         return found[0]
-    # decreasing similarity, which the solver asks for
     sims, datasets, records = zip(*found, strict=True)
-    order = np.argsort(-np.concatenate(sims), kind="stable")
-    merged = [np.concatenate([part[side] for part in datasets])[order] for side in (0, 1)]
-    rows = [np.concatenate([part[side] for part in records])[order] for side in (0, 1)]
-    return (
-        _array("d", np.concatenate(sims)[order]),
-        tuple(_array("I", m) for m in merged),
-        tuple(_array("I", r) for r in rows),
-    )
+    order = np.argsort(-np.concatenate(sims), kind="stable")  # decreasing, as the solver asks for
+
+    def merged(code: str, parts: Sequence[Any]) -> Any:
+        return array(code, np.concatenate(parts)[order].tobytes())
+
+    sides = [
+        tuple(merged("I", [part[side] for part in parts]) for side in (0, 1)) for parts in (datasets, records)
+    ]
+    return merged("d", sims), *sides
 
 
 def _of_chunk(given: tuple[Any, float]) -> Any:
     chunk, threshold = given
     parts = [_filters[part["datasetIndex"]][slice(*part["range"])] for part in chunk]
     return anonlink.concurrency.process_chunk(chunk, parts, dice_coefficient_accelerated, threshold)
-
-
-def _array(code: str, values: Any) -> Any:
-    import array
-
-    return array.array(code, values.tobytes())
 
 
 def _write(path: str, groups: Any, ids: list[list[str]]) -> None:

@@ -76,7 +76,7 @@ def test_a_peer_that_cannot_be_had_is_noted(place: Workplace, monkeypatch: pytes
         return Path(f"/{peer}/python")
 
     monkeypatch.setattr(cases, "interpreter", interpreter)
-    case = CASES["link"](place, 100_000)
+    case = CASES["link"](place, 1_000_000)
     assert [contestant.name for contestant in case.contestants] == ["pprl"]
     assert case.absent["splink"] == ".venv-peer-splink cannot be made: ERROR: no network"
     assert "left out above" in case.absent["anonlink"]
