@@ -23,7 +23,7 @@ Command = Callable[[int], list[str]]
 
 _FIFTHS = 4  # a Dice coefficient of .8
 _NEAREST = 10
-_ALL_PAIRS_AT_MOST = 100_000
+_ALL_PAIRS_AT_MOST = 100_000  # records a site
 _ANONLINK_AT_MOST = 100_000  # records a site; ten times as many take a hundred times as long
 _ANONLINK_THRESHOLDS = (0.8, 0.75, 0.78, 0.82, 0.85, 0.88)
 
@@ -181,9 +181,7 @@ def link(place: Workplace, size: int) -> Case:
     if size <= _ALL_PAIRS_AT_MOST:
         what = "pprl-broker link, the whole command; all pairs compared by filter"
         exact = [*ours, "--candidates", "all", "--out", str(run)]
-        case.contestants.append(
-            Contestant("pprl, all pairs", what, lambda _: exact, 2, False, judge_ours)
-        )
+        case.contestants.append(Contestant("pprl, all pairs", what, lambda _: exact, 2, False, judge_ours))
     with _or_absent(case, "splink"):
         duck = interpreter("splink")
         found = place.folder / "pairs-splink.csv"

@@ -83,7 +83,8 @@ def test_a_peer_that_cannot_be_had_is_noted(place: Workplace, monkeypatch: pytes
 
 
 def test_links_are_scored_by_the_truth_at_every_threshold(place: Workplace) -> None:
-    splink = CASES["link"](place, 1_000).contestants[1]
+    case = CASES["link"](place, 1_000)
+    [splink] = [contestant for contestant in case.contestants if contestant.name == "splink"]
     head = "left_id,right_id\n"
     (place.folder / "pairs-splink.csv").write_text(head + "a-1,b-1\na-3,b-3\n", encoding="utf-8")
     other = place.folder / "other.csv"
