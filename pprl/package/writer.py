@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from pprl.errors import CorruptError
 from pprl.files import new_file
@@ -25,9 +25,22 @@ VALID_FOR = timedelta(days=90)
 _COPY_BYTES = 1024 * 1024
 
 
+class Rereadable(Protocol):
+    """What a token table is read from, twice: a file, or what can do as much."""
+
+    def read(self, size: int, /) -> bytes:
+        """``size`` bytes, fewer only at the end."""
+
+    def tell(self) -> int:
+        """The place of the next byte."""
+
+    def seek(self, offset: int, /) -> object:
+        """Go back to a place that `tell` has told."""
+
+
 def write_package(
     target: str | Path | IO[bytes],
-    arrow_stream: str | Path | IO[bytes],
+    arrow_stream: str | Path | Rereadable,
     *,
     schema: Schema,
     key_check: str,
@@ -49,7 +62,7 @@ def write_package(
     target : str, Path or binary file
         The package, ``NAME.pprl``. An open file is written to from where it stands; it is the caller's to make it
         appear only when it is whole.
-    arrow_stream : str, Path or seekable binary file
+    arrow_stream : str, Path or Rereadable
         An Arrow IPC stream, uncompressed, with the columns of `pprl.schema.columns.token_columns`. A file is
         read from where it stands to its end.
     schema : Schema
@@ -93,7 +106,7 @@ def write_package(
     """
     with ExitStack() as stack:
         if isinstance(arrow_stream, str | Path):
-            stream: IO[bytes] = stack.enter_context(Path(arrow_stream).open("rb"))
+            stream: Rereadable = stack.enter_context(Path(arrow_stream).open("rb"))
         else:
             stream = arrow_stream
         start = stream.tell()
@@ -134,7 +147,7 @@ def write_package(
 
 
 def _survey(
-    stream: IO[bytes], schema: Schema, advance: Callable[[int], None]
+    stream: Rereadable, schema: Schema, advance: Callable[[int], None]
 ) -> tuple[str, int, int, Mapping[str, int]]:
     """Digest, length, records and field counts of a token table that must be sound."""
     digest, n_bytes = hashlib.sha256(), 0

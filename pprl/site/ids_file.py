@@ -7,12 +7,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pprl.guid import to_text
+from pprl.site.text_arrays import string_array, text_arrays
 
 HEADER = b"record_guid,local_id\n"
 
+_GROUPS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))  # of digits, with a dash or the comma behind each
+_N_CHARACTERS = 37
+_DIGITS = np.frombuffer(bytes(range(256)).hex().encode("ascii"), np.uint16)  # two characters for each byte
+_TO_BE_QUOTED = b'",\r\n'
 
-def ids_lines(guids: npt.NDArray[np.uint8], local_ids: pa.Array) -> bytes:
+
+def ids_lines(guids: npt.NDArray[np.uint8], local_ids: pa.StringArray) -> bytes:
     """Lines of the ids file, CSV in UTF-8.
 
     Parameters
@@ -27,7 +32,24 @@ def ids_lines(guids: npt.NDArray[np.uint8], local_ids: pa.Array) -> bytes:
     bytes
         n lines, each ended.
     """
-    quoted = pc.binary_join_element_wise('"', pc.replace_substring(local_ids, '"', '""'), '"', "")
-    cells = pc.if_else(pc.match_substring_regex(local_ids, r'[",\r\n]'), quoted, local_ids)
-    lines = pc.binary_join_element_wise(pa.array(to_text(guids), pa.string()), cells, ",")
-    return "".join(f"{line}\n" for line in lines.to_pylist()).encode("utf-8")
+    if any(bytes([character]) in _text_of(local_ids) for character in _TO_BE_QUOTED):
+        quoted = pc.binary_join_element_wise('"', pc.replace_substring(local_ids, '"', '""'), '"', "")
+        local_ids = pc.if_else(pc.match_substring_regex(local_ids, r'[",\r\n]'), quoted, local_ids)
+    return _text_of(pc.binary_join_element_wise(_guid_cells(guids), local_ids, "\n", ""))
+
+
+def _guid_cells(guids: npt.NDArray[np.uint8]) -> pa.StringArray:
+    """GUIDs as text, each with a comma behind it."""
+    digits = np.take(_DIGITS, guids).view(np.uint8)
+    cells = np.full((len(guids), _N_CHARACTERS), ord("-"), np.uint8)
+    for group, (start, stop) in enumerate(_GROUPS):
+        cells[:, start + group : stop + group] = digits[:, start:stop]
+    cells[:, -1] = ord(",")
+    starts = np.arange(0, cells.size + 1, _N_CHARACTERS, dtype=np.int32)
+    return string_array(starts, cells, np.ones(len(guids), np.bool_))
+
+
+def _text_of(values: pa.StringArray) -> bytes:
+    """All values, one behind the other."""
+    starts, text, _ = text_arrays(values)
+    return text[starts[0] : starts[-1]].tobytes()

@@ -2,11 +2,11 @@
 
 ::
 
-    read -> clean -> encode -> order of the GUIDs -> Arrow stream -> sign and seal -> NAME.pprl
+    read -> clean -> encode -> scratch file -> order of the GUIDs -> sign and seal -> NAME.pprl
        \\-> record_guid,local_id -> NAME.ids.csv, which stays
 
 Memory does not grow with the number of records (but for eight bytes each, which find ids that stand twice). On disk
-are, beside the two files, only tokens, in scratch files without a name. Both files appear when both are whole.
+are, beside the two files, only tokens, in a scratch file without a name. Both files appear when both are whole.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-import pyarrow as pa
-
 from pprl.errors import PprlError
 from pprl.files import new_files, scratch_file
 from pprl.guid import RandomBytes, new_guids
@@ -29,12 +27,14 @@ from pprl.package.manifest import make_manifest
 from pprl.package.writer import VALID_FOR
 from pprl.schema import Schema
 from pprl.schema.columns import token_columns
+from pprl.site.ahead import made_ahead
+from pprl.site.arrow_stream import ArrowStream
 from pprl.site.ids_file import HEADER, ids_lines
 from pprl.site.keys import LinkageKey
 from pprl.site.normalise import DateOrder, FieldCounts
 from pprl.site.readers import InputFiles, InputFormat
 from pprl.site.readers.columns import LOCAL_ID
-from pprl.site.shuffle import ROWS_IN_MEMORY, GuidOrder
+from pprl.site.shuffle import GuidOrder
 from pprl.site.workers import Chunk, Recipe, encode_chunks
 
 ROWS_PER_CHUNK = 65_536
@@ -93,7 +93,6 @@ def tokenise(
     overwrite: bool = False,
     workers: int = 1,
     rows_per_chunk: int = ROWS_PER_CHUNK,
-    rows_in_memory: int = ROWS_IN_MEMORY,
     random_bytes: RandomBytes = os.urandom,
     progress: Progress = _silent,
 ) -> Tokenised:
@@ -136,8 +135,8 @@ def tokenise(
     workers : int
         Processes that clean and encode; 1 is this one. With more, a script that calls this needs the usual
         ``if __name__ == "__main__"``.
-    rows_per_chunk, rows_in_memory : int
-        Records that are worked on, and that are sorted, at a time.
+    rows_per_chunk : int
+        Records that are worked on at a time.
     random_bytes : callable
         ``random_bytes(k)`` gives ``k`` bytes.
     progress : callable
@@ -178,27 +177,20 @@ def tokenise(
         files = InputFiles(
             inputs, schema, input_format=input_format or InputFormat(), rows_per_chunk=rows_per_chunk
         )
-        rows = stack.enter_context(
-            GuidOrder(token_columns(schema), folder=package.parent, rows_in_memory=rows_in_memory)
-        )
+        scratch = stack.enter_context(scratch_file(package.parent)).fileno()
+        rows = GuidOrder(token_columns(schema), scratch)
         with progress("reading", files.n_bytes, unit="bytes") as advance:
-            chunks = _chunks(files, ids_file, random_bytes=random_bytes, advance=advance)
-            counts = _encode(chunks, recipe, rows, workers=workers)
-        stream = stack.enter_context(scratch_file(package.parent))
-        with progress("sorting", rows.n_rows, unit="records") as advance:
-            _write_stream(rows, token_columns(schema), stream, advance)
-        n_bytes = stream.tell()
-        stream.seek(0)
-        with progress("sealing", 2 * n_bytes, unit="bytes") as advance:
+            chunks = _chunks(files, rows, ids_file, random_bytes=random_bytes, advance=advance)
+            counts = _encode(chunks, recipe, rows, scratch=scratch, workers=workers)
+        with progress("sealing", 2 * rows.n_rows, unit="records") as advance:
             manifest = write_package(
                 package_file,
-                stream,
+                ArrowStream(rows.columns, rows, advance=advance),
                 schema=schema,
                 signing_key=signing_key,
                 recipient=recipient,
                 now=now,
                 valid_for=valid_for,
-                advance=advance,
                 random_bytes=random_bytes,
                 **delivery,
             )
@@ -240,31 +232,26 @@ def _check_delivery(
 
 
 def _chunks(
-    files: InputFiles, ids_file: IO[bytes], *, random_bytes: RandomBytes, advance: Advance
+    files: InputFiles, rows: GuidOrder, ids_file: IO[bytes], *, random_bytes: RandomBytes, advance: Advance
 ) -> Iterator[Chunk]:
     """Read, give every record its GUID, and write the ids file on the way; the ids go no further."""
     ids_file.write(HEADER)
     for batch in files.batches(advance=advance):
         guids = new_guids(batch.num_rows, random_bytes=random_bytes)
         ids_file.write(ids_lines(guids, batch.column(LOCAL_ID)))
-        yield batch.drop_columns([LOCAL_ID]), guids
+        yield Chunk(rows.reserve(batch.num_rows), batch.drop_columns([LOCAL_ID]), guids)
 
 
 def _encode(
-    chunks: Iterator[Chunk], recipe: Recipe, rows: GuidOrder, *, workers: int
+    chunks: Iterator[Chunk], recipe: Recipe, rows: GuidOrder, *, scratch: int, workers: int
 ) -> dict[str, FieldCounts]:
     counts = {name: FieldCounts() for name in recipe.schema.field_names}
-    with closing(encode_chunks(chunks, recipe, workers=workers)) as encoded:
-        for tokens, counts_here in encoded:
-            rows.add(tokens)
-            for name, count in counts_here.items():
+    with (
+        closing(made_ahead(chunks)) as ahead,
+        closing(encode_chunks(ahead, recipe, scratch=scratch, workers=workers)) as encoded,
+    ):
+        for done in encoded:
+            rows.add(done.first_row, done.cuts)
+            for name, count in done.counts.items():
                 counts[name] += count
     return counts
-
-
-def _write_stream(rows: GuidOrder, columns: pa.Schema, stream: IO[bytes], advance: Advance) -> None:
-    with pa.ipc.new_stream(stream, columns) as writer:
-        for batch in rows:
-            writer.write_batch(batch)
-            advance(batch.num_rows)
-    stream.flush()

@@ -1,8 +1,8 @@
 """Cleaning and encoding of chunks, in this process or in several; results come in the order of the chunks.
 
-Most of the time of `pprl tokenise` goes into loops of Python over distinct values, which hold the interpreter lock;
-hence processes, not threads. They are started only where there is more than one chunk, get the fields without the
-local ids, look at no file, and end with this process, however it ends.
+Most of the time of `pprl tokenise` goes into hashing values one by one, which holds the interpreter lock; hence
+processes, not threads. They are started only where there is more than one chunk, get the fields without the local ids,
+write tokens to the scratch file of this process and look at no other, and end with this process, however it ends.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.reduction import DupFd
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,13 +32,47 @@ from pprl.schema import Schema
 from pprl.site.encode import Encoder
 from pprl.site.keys import KeyTree
 from pprl.site.normalise import DateOrder, FieldCounts, normalise
+from pprl.site.shuffle import Cuts, write_rows
 
 MAX_WORKERS = 8  # beyond that, reading and sorting in the one process are what takes the time
 
-Chunk = tuple[pa.RecordBatch, npt.NDArray[np.uint8]]
-"""A string column for each field, and the records' GUIDs, shape (n, 16)."""
-Encoded = tuple[pa.RecordBatch, Mapping[str, FieldCounts]]
-"""Tokens, and what became of the values of each field."""
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Records to be encoded.
+
+    Attributes
+    ----------
+    first_row : int
+        Its place in the scratch file, from `GuidOrder.reserve`.
+    fields : pyarrow.RecordBatch
+        A string column for each field.
+    guids : ndarray of uint8, shape (n, 16)
+        The records' GUIDs.
+    """
+
+    first_row: int
+    fields: pa.RecordBatch
+    guids: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A chunk whose tokens are in the scratch file.
+
+    Attributes
+    ----------
+    first_row : int
+        As in the chunk.
+    cuts : Cuts
+        For `GuidOrder.add`.
+    counts : mapping of str to FieldCounts
+        What became of the values of each field.
+    """
+
+    first_row: int
+    cuts: Cuts
+    counts: Mapping[str, FieldCounts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,40 +103,45 @@ def default_workers() -> int:
     return min(usable, MAX_WORKERS)
 
 
-def encode_chunks(chunks: Iterable[Chunk], recipe: Recipe, *, workers: int) -> Generator[Encoded]:
-    """Clean and encode chunks.
+def encode_chunks(
+    chunks: Iterable[Chunk], recipe: Recipe, *, scratch: int, workers: int
+) -> Generator[Encoded]:
+    """Clean and encode chunks, and write their tokens to the scratch file.
 
     Parameters
     ----------
-    chunks : iterable of (pyarrow.RecordBatch, ndarray)
+    chunks : iterable of Chunk
         Read ahead of the results by ``workers`` + 1 at most.
     recipe : Recipe
         The same for all.
+    scratch : int
+        Descriptor of the file.
     workers : int
         Processes; 1 is this one.
 
     Yields
     ------
-    tuple of (pyarrow.RecordBatch, mapping)
+    Encoded
         One for each chunk, in order. The same for every number of workers.
 
     Raises
     ------
     PprlError
         Where a worker cannot be started, or was killed.
+    OSError
+        Where the scratch file cannot be written.
     """
     chunks = iter(chunks)
     begun = list(itertools.islice(chunks, 1 if workers == 1 else 2))
     everything = itertools.chain(begun, chunks)
     if len(begun) < 2:
-        cook = _Cook(recipe)
-        yield from (cook(fields, guids) for fields, guids in everything)
+        yield from map(_Cook(recipe, scratch), everything)
         return
-    with _pool(recipe, workers) as pool:
+    with _pool(recipe, scratch, workers) as pool:
         ahead: deque[Future[Encoded]] = deque()
         try:
-            for fields, guids in everything:
-                ahead.append(_submit(pool, _Packed.of(fields, guids)))
+            for chunk in everything:
+                ahead.append(_submit(pool, _Packed.of(chunk)))
                 if len(ahead) > workers + 1:
                     yield ahead.popleft().result()
             while ahead:
@@ -114,37 +155,56 @@ def encode_chunks(chunks: Iterable[Chunk], recipe: Recipe, *, workers: int) -> G
 class _Cook:
     """A recipe with its encoder, whose tables serve all chunks."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self._recipe, self._encoder = recipe, Encoder(recipe.schema, recipe.keys)
+    def __init__(self, recipe: Recipe, scratch: int) -> None:
+        self._recipe, self._encoder, self._scratch = recipe, Encoder(recipe.schema, recipe.keys), scratch
 
-    def __call__(self, fields: pa.RecordBatch, guids: npt.NDArray[np.uint8]) -> Encoded:
+    def __call__(self, chunk: Chunk) -> Encoded:
         recipe = self._recipe
-        cleaned = normalise(fields, recipe.schema, date_order=recipe.date_order, today=recipe.today)
-        return self._encoder.encode(cleaned.batch, guids), cleaned.counts
+        cleaned = normalise(chunk.fields, recipe.schema, date_order=recipe.date_order, today=recipe.today)
+        tokens = self._encoder.encode(cleaned.batch, chunk.guids)
+        return Encoded(chunk.first_row, write_rows(self._scratch, chunk.first_row, tokens), cleaned.counts)
 
 
 @dataclass(frozen=True, slots=True)
 class _Packed:
     """A chunk on its way to a worker, as Arrow messages, which hold its own rows only."""
 
+    first_row: int
     columns: pa.Schema
     fields: bytes
     guids: bytes
 
     @classmethod
-    def of(cls, fields: pa.RecordBatch, guids: npt.NDArray[np.uint8]) -> _Packed:
-        return cls(fields.schema, fields.serialize().to_pybytes(), guids.tobytes())
+    def of(cls, chunk: Chunk) -> _Packed:
+        fields = chunk.fields.serialize().to_pybytes()
+        return cls(chunk.first_row, chunk.fields.schema, fields, chunk.guids.tobytes())
 
     def unpacked(self) -> Chunk:
         guids = np.frombuffer(self.guids, dtype=np.uint8).reshape(-1, GUID_BYTES)
-        return pa.ipc.read_record_batch(pa.py_buffer(self.fields), self.columns), guids
+        fields = pa.ipc.read_record_batch(pa.py_buffer(self.fields), self.columns)
+        return Chunk(self.first_row, fields, guids)
+
+
+class _Inherited:
+    """A file descriptor that goes along where a process is started with it."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+
+    def __reduce__(self) -> tuple[Callable[[Any], _Inherited], tuple[Any]]:
+        return _inherited, (DupFd(self.handle),)
+
+
+def _inherited(duplicate: Any) -> _Inherited:
+    return _Inherited(duplicate.detach())
 
 
 @contextmanager
-def _pool(recipe: Recipe, workers: int) -> Iterator[ProcessPoolExecutor]:
+def _pool(recipe: Recipe, scratch: int, workers: int) -> Iterator[ProcessPoolExecutor]:
     """Fresh processes: a fork of this one could inherit a lock of one of Arrow's threads."""
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(recipe,))
+    begin_with = (recipe, _Inherited(scratch))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=begin_with)
     try:
         yield pool
     finally:
@@ -166,10 +226,10 @@ def _submit(pool: ProcessPoolExecutor, chunk: _Packed) -> Future[Encoded]:
 _cook: _Cook | None = None
 
 
-def _begin(recipe: Recipe) -> None:
+def _begin(recipe: Recipe, scratch: _Inherited) -> None:
     global _cook
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _cook = _Cook(recipe)
+    _cook = _Cook(recipe, scratch.handle)
 
 
 def _end_with_parent() -> None:
@@ -182,4 +242,4 @@ def _end_with_parent() -> None:
 def _in_worker(chunk: _Packed) -> Encoded:
     if _cook is None:
         raise AssertionError("a worker has begun with its recipe")
-    return _cook(*chunk.unpacked())
+    return _cook(chunk.unpacked())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import random
+import resource
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -147,14 +147,6 @@ def test_the_same_randomness_and_time_give_the_same_files(folder, patients):
     assert (folder / "out.ids.csv").read_bytes() != first[1]
 
 
-@pytest.mark.parametrize("rows_in_memory", [0, 1, 10, 49])
-def test_sorting_on_disk_gives_what_sorting_in_memory_gives(patients, rows_in_memory):
-    make(patients(), rows_per_chunk=7)
-    make("in.csv", rows_per_chunk=7, rows_in_memory=rows_in_memory, package="spilt.pprl")
-    assert opened("spilt.pprl")[0].equals(opened()[0])
-    assert ids("spilt.ids.csv") == ids()
-
-
 def test_chunks_do_not_show(patients):
     make(patients(), rows_per_chunk=3)
     make("in.csv", package="whole.pprl")
@@ -241,7 +233,7 @@ def _interrupt(*_, **__):
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("step", ["write_package", "_write_stream", "_encode", "scratch_file"])
+@pytest.mark.parametrize("step", ["write_package", "encode_chunks", "scratch_file"])
 def test_an_interrupted_run_leaves_nothing(folder, patients, monkeypatch, step):
     monkeypatch.setattr(pipeline, step, _interrupt)
     with pytest.raises(KeyboardInterrupt):
@@ -249,18 +241,32 @@ def test_an_interrupted_run_leaves_nothing(folder, patients, monkeypatch, step):
     assert [path.name for path in folder.iterdir()] == ["in.csv"]
 
 
-class FullDisk(io.BytesIO):
-    def write(self, data):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-
-@pytest.mark.parametrize("rows_in_memory", [10, 100], ids=["while sorting", "while writing"])
-def test_a_full_disk(folder, patients, monkeypatch, rows_in_memory):
-    monkeypatch.setattr("pprl.files.tempfile.TemporaryFile", lambda dir: FullDisk())
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_full_disk(folder, patients, monkeypatch, workers):
+    monkeypatch.setattr("pprl.files.tempfile.TemporaryFile", lambda dir: io.FileIO("/dev/full", "w"))
     with pytest.raises(PprlError) as caught:
-        make(patients(), rows_in_memory=rows_in_memory)
+        make(patients(), workers=workers, rows_per_chunk=10)
     assert str(caught.value) == "out.pprl, out.ids.csv: cannot be written (No space left on device)"
     assert [path.name for path in folder.iterdir()] == ["in.csv"]
+
+
+def test_a_disk_that_fills_up_at_any_time(folder, patients):
+    """Files of at most so many bytes: too few for the ids, for the scratch file, for the package."""
+    path = patients(0, 500)
+    make(path)
+    sizes = [(folder / name).stat().st_size for name in ("out.ids.csv", "out.pprl")]
+    n_scratch = 500 * (sum(field.type.bit_width // 8 for field in token_columns(SCHEMA)))
+    assert sizes[0] < n_scratch < sizes[1]
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit in (sizes[0] - 1, n_scratch - 1, n_scratch, sizes[1] - 1):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, old[1]))
+        try:
+            with pytest.raises(PprlError) as caught:
+                make(path, package="new.pprl")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        assert str(caught.value) == "new.pprl, new.ids.csv: cannot be written (File too large)"
+        assert sorted(path.name for path in folder.iterdir()) == ["in.csv", "out.ids.csv", "out.pprl"]
 
 
 @pytest.mark.parametrize(
@@ -310,6 +316,6 @@ def test_progress(patients):
             stages[self.label][1] += n
 
     make(patients(0, 20, "a.csv"), patients(20, 50, "b.csv"), progress=Bar)
-    assert list(stages) == ["reading", "sorting", "sealing"]
+    assert list(stages) == ["reading", "sealing"]
     assert all(total == done for total, done, _ in stages.values())
-    assert stages["sorting"] == [50, 50, "records"]
+    assert stages["sealing"] == [100, 100, "records"]

@@ -19,7 +19,7 @@ _HALF = np.uint64(32)
 
 @compiled
 def or_tokens(
-    offsets: Any,
+    starts: Any,
     text: Any,
     valid: Any,
     bigrams: bool,
@@ -31,7 +31,7 @@ def or_tokens(
 ) -> int:
     """``out[i]`` |= masks of the tokens of value i; gives the number of tokens put into ``unknown``.
 
-    ``offsets`` int32[n + 1] and ``text`` uint8 are those of a string column, ``valid`` is bool[n]; ``numbers``
+    ``starts``, ``text`` and ``valid`` are those of `pprl.site.text_arrays.text_arrays`; ``numbers``
     uint64[2**k] and ``rows`` int64[2**k] map token numbers to rows of ``masks`` uint64[m, words], see `find`;
     ``out`` is uint64[n, words]. A token that they lack goes into ``unknown`` uint64, while there is place.
     """
@@ -39,7 +39,7 @@ def or_tokens(
     for i in range(out.shape[0]):
         if not valid[i]:
             continue
-        at, stop = offsets[i], offsets[i + 1]
+        at, stop = starts[i], starts[i + 1]
         before = _PAD if bigrams else np.uint64(0)  # or the place
         is_blank, is_more = True, True
         while is_more:
@@ -135,6 +135,33 @@ def xor_taps(filters: Any, taps: Any, out: Any) -> None:
             lane, row = i // 64, i % 64
             for w in range(n_words):
                 out[start + i, w] = tapped[row, w * LANES + lane]
+
+
+@compiled
+def soundex_codes(starts: Any, text: Any, codes: Any, out: Any, coded: Any) -> None:
+    """``out[i]`` = letter and digits of value i, where ``coded[i]``: where it has a letter of a-z.
+
+    ``starts`` and ``text`` as in `or_tokens`, ``codes`` uint8[256] the digits of the letters; ``out``
+    uint8[n, 4] is full of the digit 0, ``coded`` bool[n] of False.
+    """
+    for i in range(out.shape[0]):
+        n_found, previous = 0, np.uint8(0)
+        for at in range(starts[i], starts[i + 1]):
+            letter = text[at]
+            if letter < ord("a") or letter > ord("z"):
+                continue
+            code = codes[letter]
+            if n_found == 0:
+                out[i, 0], n_found, previous = letter, 1, code
+                continue
+            if code and code != previous:
+                out[i, n_found] = code
+                n_found += 1
+                if n_found == out.shape[1]:
+                    break
+            if letter != ord("h") and letter != ord("w"):
+                previous = code
+        coded[i] = n_found > 0
 
 
 def plane_of(position: Any, *, n_words: int) -> Any:

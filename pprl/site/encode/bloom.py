@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from pprl.schema import Tokens
+from pprl.site.text_arrays import text_arrays
 
 Words = npt.NDArray[np.uint64]
 
@@ -87,8 +88,6 @@ class TokenHasher:
         """
         from pprl.site.encode import _kernels
 
-        if not len(values):
-            return
         if self._tokens is Tokens.WHOLE:
             encoded = values.dictionary_encode()
             distinct = encoded.dictionary.to_pylist()
@@ -99,14 +98,11 @@ class TokenHasher:
             return
         if len(self._known) > _MASKS_KEPT:
             self._forget()
-        _, offsets, text = values.buffers()
-        starts = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1]
-        letters = np.frombuffer(text or bytes(1), np.uint8)
-        valid = np.asarray(pc.is_valid(values))
+        starts, text, valid = text_arrays(values)
         bigrams = self._tokens is Tokens.BIGRAMS
         unknown = np.empty(_NEW_AT_ONCE, np.uint64)
         while n_new := _kernels.or_tokens(
-            starts, letters, valid, bigrams, self._numbers, self._rows, self._masks, filters, unknown
+            starts, text, valid, bigrams, self._numbers, self._rows, self._masks, filters, unknown
         ):
             self._learn(np.unique(unknown[:n_new]))
 

@@ -7,7 +7,6 @@ hundred million fall together has a chance of 3 in 10,000, and would be one piec
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +17,7 @@ from pprl.site.encode.soundex import soundex
 
 _SEPARATOR = "\x1f"  # normalised values hold no control characters
 _DIGEST_BYTES = 8
+_VALUES_AT_ONCE = 1024  # as Python objects; few enough to stay in the processor's cache
 
 
 def exact_tokens(values: pa.Array, key: bytes) -> pa.Array:
@@ -94,7 +94,7 @@ def _part(part: Part, choice: int, batch: pa.RecordBatch, schema: Schema) -> pa.
         case "initial":
             return pc.utf8_slice_codeunits(values[0], 0, 1)
         case "soundex":
-            return _by_distinct(values[0], soundex)
+            return soundex(values[0])
         case "sorted":
             smaller = pc.min_element_wise(*values, skip_nulls=False)
             larger = pc.max_element_wise(*values, skip_nulls=False)
@@ -107,9 +107,3 @@ def _part(part: Part, choice: int, batch: pa.RecordBatch, schema: Schema) -> pa.
 def _known(values: pa.Array, kind: Kind) -> pa.Array:
     """A date with an unknown day or month agrees with nobody exactly."""
     return pc.if_else(pc.ends_with(values, "00"), None, values) if kind is Kind.BIRTH_DATE else values
-
-
-def _by_distinct(values: pa.Array, function: Callable[[str], str]) -> pa.Array:
-    encoded = values.dictionary_encode()
-    distinct = pa.array([function(value) for value in encoded.dictionary.to_pylist()], pa.string())
-    return distinct.take(encoded.indices)

@@ -2,49 +2,41 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-_CODES = {
-    **dict.fromkeys("bfpv", "1"),
-    **dict.fromkeys("cgjkqsxz", "2"),
-    **dict.fromkeys("dt", "3"),
-    "l": "4",
-    **dict.fromkeys("mn", "5"),
-    "r": "6",
-}
+from pprl.site.text_arrays import string_array, text_arrays
+
+_CODES = np.zeros(256, np.uint8)  # by character; 0 for vowels and what is no letter
+for _digit, _letters in enumerate((b"bfpv", b"cgjkqsxz", b"dt", b"l", b"mn", b"r"), start=ord("1")):
+    _CODES[list(_letters)] = _digit
 
 
-@lru_cache(maxsize=1 << 17)
-def soundex(name: str) -> str:
-    """Code a normalised name.
+def soundex(names: pa.StringArray) -> pa.StringArray:
+    """Code normalised names.
 
     Parameters
     ----------
-    name : str
+    names : pyarrow.StringArray, length n
         Lower case, Latin diacritics folded. Characters other than a-z are passed over; a name without any of
-        a-z is returned as it is, since Soundex says nothing of other scripts.
+        a-z is returned as it is, since Soundex says nothing of other scripts. Null gives null.
 
     Returns
     -------
-    str
-        A letter and three digits, ``robert`` -> ``r163``; or ``name``.
+    pyarrow.StringArray, length n
+        A letter and three digits, ``robert`` -> ``r163``; or the name.
 
     Notes
     -----
     The rule of the US National Archives: letters of one code that stand side by side, or are parted only by h
     or w, count once; parted by a vowel they count twice; the first letter's own code counts for this.
     """
-    letters = [c for c in name if "a" <= c <= "z"]
-    if not letters:
-        return name
-    digits = ""
-    previous = _CODES.get(letters[0], "")
-    for letter in letters[1:]:
-        code = _CODES.get(letter, "")
-        if code and code != previous:
-            digits += code
-            if len(digits) == 3:
-                break
-        if letter not in "hw":
-            previous = code
-    return letters[0] + digits.ljust(3, "0")
+    from pprl.site.encode._kernels import soundex_codes
+
+    starts, text, _ = text_arrays(names)
+    codes = np.full((len(names), 4), ord("0"), np.uint8)
+    coded = np.zeros(len(names), np.bool_)
+    soundex_codes(starts, text, _CODES, codes, coded)
+    fours = np.arange(0, 4 * len(names) + 1, 4, dtype=np.int32)
+    return pc.coalesce(string_array(fours, codes, coded), names)

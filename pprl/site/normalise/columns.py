@@ -1,11 +1,11 @@
-"""Normalisation of whole batches: every distinct value of a column is cleaned once."""
+"""Normalisation of whole batches: values of the usual shape by the column, every other distinct value once."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -16,13 +16,9 @@ from pprl.site.normalise import dates, identifiers, names, places
 from pprl.site.normalise.dates import DateOrder
 from pprl.site.normalise.outcome import Absent, Rule
 from pprl.site.normalise.sex import sex
+from pprl.site.normalise.usual import usual_forms
 
-_VALUES_KEPT = 1 << 16  # the days of 180 years
-_OF_MANY_PEOPLE = {Kind.GIVEN_NAME, Kind.SURNAME, Kind.CITY, Kind.POSTCODE, Kind.BIRTH_DATE, Kind.BIRTH_YEAR}
-
-_RULES: dict[Kind, Callable[..., str | Absent]] = {
-    Kind.BIRTH_DATE: dates.birth_date,
-    Kind.BIRTH_YEAR: dates.birth_year,
+_RULES: dict[Kind, Rule] = {
     Kind.GIVEN_NAME: names.given_name,
     Kind.MIDDLE_NAME: names.given_name,
     Kind.SURNAME: names.surname,
@@ -80,13 +76,13 @@ class Normalised:
     counts: Mapping[str, FieldCounts]
 
 
-@cache
 def rule_for(kind: Kind, *, date_order: DateOrder, today: datetime.date) -> Rule:
-    """The cleaning rule of a kind, for one value at a time; it may remember values."""
-    rule = _RULES[kind]
-    if kind in (Kind.BIRTH_DATE, Kind.BIRTH_YEAR):
-        rule = partial(rule, date_order=date_order, today=today)
-    return lru_cache(maxsize=_VALUES_KEPT)(rule) if kind in _OF_MANY_PEOPLE else rule
+    """The cleaning rule of a kind, for one value at a time."""
+    if kind is Kind.BIRTH_DATE:
+        return partial(dates.birth_date, date_order=date_order, today=today)
+    if kind is Kind.BIRTH_YEAR:
+        return partial(dates.birth_year, date_order=date_order, today=today)
+    return _RULES[kind]
 
 
 def normalise(
@@ -113,46 +109,32 @@ def normalise(
     columns = {name: batch.column(name) for name in batch.schema.names}
     counts = {}
     for field in schema.fields:
-        rule = rule_for(field.kind, date_order=date_order, today=today)
-        columns[field.name], counts[field.name] = normalise_column(columns[field.name], rule)
+        columns[field.name], counts[field.name] = _normalise_column(
+            columns[field.name].cast(pa.string()), field.kind, date_order=date_order, today=today
+        )
     return Normalised(pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)), counts)
 
 
-def normalise_column(values: pa.Array, rule: Rule) -> tuple[pa.Array, FieldCounts]:
-    """Apply a rule to a column of text.
-
-    Parameters
-    ----------
-    values : pyarrow.Array
-        Strings, plain or dictionary-encoded; any offset.
-    rule : callable
-        From `rule_for`.
-
-    Returns
-    -------
-    pyarrow.StringArray
-        Same length.
-    FieldCounts
-    """
-    encoded = values if pa.types.is_dictionary(values.type) else pc.dictionary_encode(values)
-    distinct = encoded.dictionary.to_pylist()
-    cleaned = [Absent.MISSING if value is None else rule(value) for value in distinct]
-    indices = pc.fill_null(encoded.indices, len(cleaned)).to_numpy(zero_copy_only=False)
-    n_each = np.bincount(indices, minlength=len(cleaned) + 1)
-    absent = dict.fromkeys(Absent, 0)
-    absent[Absent.MISSING] = int(n_each[-1])
-    texts: list[str | None] = []
-    for found, n_rows in zip(cleaned, n_each.tolist(), strict=False):
-        if isinstance(found, str):
-            texts.append(found)
-        else:
-            texts.append(None)
+def _normalise_column(
+    values: pa.StringArray, kind: Kind, *, date_order: DateOrder, today: datetime.date
+) -> tuple[pa.StringArray, FieldCounts]:
+    rule = rule_for(kind, date_order=date_order, today=today)
+    usual = usual_forms(values, kind, today=today)
+    n_usual = len(usual) - usual.null_count
+    others = pc.if_else(usual.is_valid(), None, values).dictionary_encode()
+    cleaned = [rule(value) for value in others.dictionary.to_pylist()]
+    *n_each, n_null = np.bincount(
+        np.asarray(others.indices.fill_null(len(cleaned))), minlength=len(cleaned) + 1
+    ).tolist()
+    absent = dict.fromkeys(Absent, 0) | {Absent.MISSING: n_null - n_usual}
+    for found, n_rows in zip(cleaned, n_each, strict=True):
+        if isinstance(found, Absent):
             absent[found] += n_rows
-    result = pa.array(texts, pa.string()).take(encoded.indices)
+    forms = pa.array([None if isinstance(found, Absent) else found for found in cleaned], pa.string())
     counts = FieldCounts(
         len(values) - sum(absent.values()),
         absent[Absent.MISSING],
         absent[Absent.PLACEHOLDER],
         absent[Absent.INVALID],
     )
-    return result, counts
+    return pc.coalesce(usual, forms.take(others.indices)), counts

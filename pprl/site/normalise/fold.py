@@ -59,6 +59,15 @@ class _Table(dict[int, str | int | None]):
         return codepoint if category[0] in "LM" else " "
 
 
+class _Latin(dict[int, str | int]):
+    """A translation table that folds Latin letters of one character, which no others can change."""
+
+    def __missing__(self, codepoint: int) -> str | int:
+        is_letter = unicodedata.category(chr(codepoint))[0] == "L" and _loses_marks(chr(codepoint))
+        self[codepoint] = found = _settle(chr(codepoint), _fold_once) if is_letter else codepoint
+        return found
+
+
 class _Codes(dict[int, int | None]):
     """A translation table that keeps letters and digits."""
 
@@ -70,6 +79,7 @@ class _Codes(dict[int, int | None]):
 _VISIBLE = _Table(drop_apostrophes=False)
 _BEFORE = _Table(drop_apostrophes=True)
 _CODES = _Codes()
+_LATIN = _Latin()
 _WORDS = _Table(drop_apostrophes=True, keep_other=False)
 _ASCII_WORDS = bytes(code if chr(code).isalnum() and code < 128 else ord(" ") for code in range(256))
 
@@ -91,10 +101,13 @@ def plain(text: str) -> str:
 
 def fold(text: str) -> str:
     """As `plain`, with Latin and Greek diacritics folded and apostrophes gone."""
-    if text.isascii():
-        shown = text if text.isprintable() else text.translate(_VISIBLE)
-        return shown.replace("'", "").replace("`", "").lower().strip()
-    return _settle(text, _fold_once).strip()
+    if not text.isascii():
+        spelt = text.translate(_LATIN)
+        if not spelt.isascii():
+            return _settle(text, _fold_once).strip()
+        text = spelt
+    shown = text if text.isprintable() else text.translate(_VISIBLE)
+    return shown.replace("'", "").replace("`", "").lower().strip()
 
 
 def words(folded: str) -> str:

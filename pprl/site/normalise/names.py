@@ -72,10 +72,6 @@ def is_repeated(text: str) -> bool:
 
 
 def _name(text: str, *, of_person: bool, infants: bool) -> str | Absent:
-    if text.isascii() and text.isalpha():  # by far the most
-        name = text.lower()
-        if name not in placeholders.SINGLE_WORDS and not is_repeated(name):
-            return name
     if visible(text) in placeholders.RAW:
         return Absent.PLACEHOLDER
     folded = fold(text)
@@ -87,13 +83,15 @@ def _name(text: str, *, of_person: bool, infants: bool) -> str | Absent:
         return Absent.PLACEHOLDER if visible(text) else Absent.MISSING
     if not found.isalpha():
         parts = found.split(" ")
-        if of_person and parts[-1] in _ORDINALS and has_letter("".join(parts[:-1])):
-            parts.pop()
-        parts = [part for part in (part.translate(_DIGITS) for part in parts) if part]
+        only_letters = found.replace(" ", "").isalpha()
+        if not only_letters:
+            if of_person and parts[-1] in _ORDINALS and has_letter("".join(parts[:-1])):
+                parts.pop()
+            parts = [part for part in (part.translate(_DIGITS) for part in parts) if part]
         if of_person:
             _drop_titles(parts)
         found = " ".join(parts)
-        if not has_letter(found):
+        if not only_letters and not has_letter(found):
             return Absent.INVALID
     return Absent.PLACEHOLDER if _stands_for_nothing(found, infants=infants) else found
 

@@ -34,26 +34,21 @@ def street(text: str) -> str | Absent:
     """A street and number: folded, punctuation blank, common words shortened (Street st, North n, # apt)."""
     if visible(text) in placeholders.RAW:
         return Absent.PLACEHOLDER
-    number, _, name = text.partition(" ")
-    if (
-        number.isdecimal() and name and text.isascii()
-    ):  # by far the most, and houses share their street's name
-        rest = _shortened(name)[1]
-        short = f"{number} {rest}" if rest else number
-        return Absent.PLACEHOLDER if is_repeated(short) else short
-    spelt, short = _shortened(text)
+    spelt, short = shortened(text)
     if not short or not words(fold(text)):  # "#" alone
         return Absent.PLACEHOLDER if visible(text) else Absent.MISSING
     is_remark = spelt in placeholders.WORDS or spelt in placeholders.PLACES or is_repeated(short)
     return Absent.PLACEHOLDER if is_remark else short
 
 
-@lru_cache(maxsize=1 << 15)
-def _shortened(text: str) -> tuple[str, str]:
-    """The words of a street, and they with the common ones shortened."""
+@lru_cache(maxsize=1 << 16)
+def shortened(text: str) -> tuple[str, str]:
+    """The words of a street, and they with the common ones shortened; remembers the last."""
     spelt = words(fold(text).replace("#", " apt "))
     short = " ".join([_SHORT.get(word, word) for word in spelt.split(" ")])
-    return spelt, _APT_TWICE.sub("apt", _PO_BOX.sub("po box", short))
+    if "box" in short:
+        short = _PO_BOX.sub("po box", short)
+    return spelt, _APT_TWICE.sub("apt", short) if "apt apt" in short else short
 
 
 def postcode(text: str) -> str | Absent:

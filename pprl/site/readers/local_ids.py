@@ -43,8 +43,12 @@ class LocalIds:
         self._n_ids += len(ids)
 
     def maybe_twice(self) -> bool:
-        """Whether two hashes agree."""
-        ordered = np.sort(np.concatenate(self._hashes)) if self._hashes else np.empty(0, np.int64)
+        """Whether two hashes agree; to be asked once, after the last `add`."""
+        ordered, end = np.empty(self._n_ids, np.int64), 0
+        while self._hashes:  # one after the other goes, so that there are never two of all
+            hashes = self._hashes.pop()
+            ordered[end : end + len(hashes)], end = hashes, end + len(hashes)
+        ordered.sort()
         self._twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
         return bool(self._twice.size)
 

@@ -67,7 +67,14 @@ def values(*parts, **fields):
     ],
 )
 def test_soundex(name, code):
-    assert soundex(name) == code
+    assert soundex(pa.array([name])).to_pylist() == [code]
+
+
+def test_soundex_of_a_column():
+    names = pa.array(["x", "ashcraft", None, "李", "tymczak"])
+    assert soundex(names.slice(1)).to_pylist() == ["a261", None, "李", "t522"]
+    assert soundex(names.slice(5)).to_pylist() == []
+    assert soundex(pa.array([None], pa.string())).to_pylist() == [None]
 
 
 def test_a_token_is_never_nought(monkeypatch):
