@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from fractions import Fraction
 from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pprl.similarity._limits import Limits, at_least_dice, constant
-from pprl.similarity._plan import plan
+from pprl.similarity._plan import Plan, plan
 from pprl.similarity._tiles import (
     Distances,
     Hits,
@@ -20,11 +22,12 @@ from pprl.similarity._tiles import (
     bits_of,
     check,
     columns,
+    cut,
     frozen,
     in_order,
     packed,
+    rows_at_once,
     searched,
-    tiles,
 )
 
 
@@ -86,10 +89,8 @@ def within(
     Time is n*m*words word operations. Memory beyond the arguments is 26 bytes a hit and less than a mebibyte a
     thread; `within_tiles` holds the hits of some rows only.
     """
-    limits = constant(max_distance)
-    search = _Search(left, right, limits, advance)
-    parts = tiles(0, len(left), left.shape[1], n_threads)
-    return columns(list(in_order(search, parts, n_threads)))
+    check(left, left if right is None else right, n_dimensions=2)
+    return _all_pairs(left, right, constant(max_distance), n_threads, advance)
 
 
 def within_tiles(
@@ -136,20 +137,28 @@ def within_tiles(
         tile.
     """
     limits = constant(max_distance)
-    search = _Search(left, right, limits, advance)
+    other = left if right is None else right
+    check(left, other, n_dimensions=2)
     if operator.index(rows_per_tile) < 1:
         raise ValueError(f"rows_per_tile is {rows_per_tile}; a tile has at least 1 row")
     if not 0 <= operator.index(start) <= len(left):
         raise ValueError(f"start is {start}; left has rows 0 to {len(left)}")
-    return _in_tiles(search, range(start, len(left), rows_per_tile), len(left), n_threads)
+    chosen = plan(frozen(left), frozen(other), limits)
+    if right is None:
+        chosen = Plan(chosen.step, ordered=False)  # the order of rows saves half of the pairs
+    search = _Search(left, right, limits, chosen, advance)
+    n_rows = rows_at_once(len(left) - start, len(other), left.shape[1], n_threads)
+    return _in_tiles(search, cut(start, len(left), rows_per_tile), n_rows, n_threads)
 
 
-def _in_tiles(search: _Search, starts: range, n_left: int, n_threads: int | None) -> Iterator[Tile]:
-    cut = [(first, min(first + starts.step, n_left)) for first in starts]
-    parts = [tiles(first, last, search.n_words, n_threads) for first, last in cut]
-    found = in_order(search, chain.from_iterable(parts), n_threads)
-    for (first, last), some in zip(cut, parts, strict=True):
-        yield Tile(first, last, *columns([next(found) for _ in some]))
+def _in_tiles(
+    search: _Search, wanted: list[tuple[int, int]], n_rows: int, n_threads: int | None
+) -> Iterator[Tile]:
+    parts = [cut(first, last, n_rows) for first, last in wanted]
+    found = in_order(search, list(chain.from_iterable(parts)), n_threads)
+    with closing(found):
+        for (first, last), some in zip(wanted, parts, strict=True):
+            yield Tile(first, last, *columns([next(found) for _ in some]))
 
 
 def within_dice(
@@ -192,26 +201,56 @@ def within_dice(
     A row without any bit is a missing value: it is similar to nothing, not even to another such row, for which
     the coefficient is not defined. Rows whose numbers of bits rule each other out are not compared.
     """
-    limits = at_least_dice(min_dice, left.shape[-1] if left.ndim else 1)
-    search = _Search(left, right, limits, advance)
-    parts = tiles(0, len(left), left.shape[1], n_threads)
-    return columns(list(in_order(search, parts, n_threads)))
+    check(left, left if right is None else right, n_dimensions=2)
+    return _all_pairs(left, right, at_least_dice(min_dice, left.shape[1]), n_threads, advance)
+
+
+def _all_pairs(
+    left: Words,
+    right: Words | None,
+    limits: Limits,
+    n_threads: int | None,
+    advance: Callable[[int], None],
+) -> tuple[Rows, Rows, Distances]:
+    other = left if right is None else right
+    chosen = plan(frozen(left), frozen(other), limits)
+    order = None
+    if right is None and chosen.ordered:
+        # Both sides in one order: a stretch of it is compared with what comes later, as rows are otherwise.
+        order = np.argsort(bits_of(frozen(left)), kind="stable")
+        left, chosen = np.asarray(left)[order], Plan(chosen.step, ordered=False)
+    search = _Search(left, right, limits, chosen, advance)
+    parts = cut(0, len(left), rows_at_once(len(left), len(other), left.shape[1], n_threads))
+    found = columns(list(in_order(search, parts, n_threads)))
+    return found if order is None else _reordered(order, *found)
+
+
+def _reordered(
+    order: npt.NDArray[np.int64], left_rows: Rows, right_rows: Rows, distances: Distances
+) -> tuple[Rows, Rows, Distances]:
+    """Pairs of places in an order as sorted pairs of rows, the lower row left."""
+    one, two = order[left_rows], order[right_rows]
+    lower, higher = np.minimum(one, two), np.maximum(one, two)
+    by = np.argsort(lower.view(np.uint64) << 32 | higher.view(np.uint64))
+    return lower[by], higher[by], distances[by]
 
 
 class _Search:
     """Hits of a tile of left rows; limits by the numbers of bits of both rows."""
 
     def __init__(
-        self, left: Words, right: Words | None, limits: Limits, advance: Callable[[int], None]
+        self,
+        left: Words,
+        right: Words | None,
+        limits: Limits,
+        chosen: Plan,
+        advance: Callable[[int], None],
     ) -> None:
-        other = left if right is None else right
-        check(left, other, n_dimensions=2)
-        self._left, self._right = frozen(left), frozen(other)
+        self._left, self._right = frozen(left), frozen(left if right is None else right)
         self._limits, self._itself, self._advance = frozen(limits), right is None, advance
-        self.n_words = left.shape[1]
-        self._plan = plan(self._left, self._right, limits, itself=self._itself)
+        self._step = chosen.step
         order = np.empty(0, dtype=np.uint32)
-        if self._plan.ordered:
+        if chosen.ordered:
             order = np.argsort(bits_of(self._right), kind="stable").astype(np.uint32)
         self._order = frozen(order)
 
@@ -225,7 +264,7 @@ class _Search:
         tile = packed(self._left[first:last], ranks)
         ascending, ranks = frozen(bits[ranks].astype(np.int64)), frozen(ranks)
         # Earlier rows count with none of the tile's.
-        skipped = first // LANES if self._itself and not self._plan.ordered else 0
+        skipped = first // LANES if self._itself else 0
 
         def search(panel: int, group: int, hits: Hits) -> tuple[int, int, int]:
             return _kernels.search(
@@ -235,7 +274,7 @@ class _Search:
                 self._right,
                 self._order,
                 self._limits,
-                self._plan.step,
+                self._step,
                 first,
                 self._itself,
                 panel,

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from pprl.compiled import compiled
-from pprl.similarity._vectors import LANES, ROWS, first_bit, may_reach, near, popcount, prefetch
+from pprl.similarity._vectors import LANES, ROWS, first_bit, may_reach, near, popcount
 
+# numba keeps machine code until this file changes; so this line changes with the file of the vector loops.
+VECTORS = "4c04e69896341b3e"
 _BLOCK = ROWS * LANES
-_AHEAD = 24  # pairs between asking memory for rows and comparing them
 
 
 @compiled
@@ -292,10 +293,5 @@ def _distance(left: Any, i: int, right: Any, j: int) -> Any:
 @compiled
 def pair_distances(left: Any, right: Any, left_rows: Any, right_rows: Any, out: Any) -> None:
     """Distances of listed pairs into ``out``."""
-    n_pairs, n_words = left_rows.shape[0], left.shape[1]
-    for p in range(n_pairs):
-        ahead = min(p + _AHEAD, n_pairs - 1)
-        for w in range(0, n_words, 8):  # a line of cache
-            prefetch(left, left_rows[ahead], w)
-            prefetch(right, right_rows[ahead], w)
+    for p in range(left_rows.shape[0]):
         out[p] = _distance(left, left_rows[p], right, right_rows[p])

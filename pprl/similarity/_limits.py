@@ -27,9 +27,9 @@ def constant(max_distance: int) -> Limits:
 
 def at_least_dice(min_dice: Fraction | float, n_words: int) -> Limits:
     """The largest distance with a Dice coefficient of at least ``min_dice``, exact, rows of up to ``n_words``."""
-    least = min_dice if isinstance(min_dice, Fraction) else Fraction(repr(float(min_dice)))
-    if not 0 < least <= 1:
+    if not 0 < min_dice <= 1:
         raise ValueError(f"min_dice is {min_dice}; it must be above 0 and at most 1")
+    least = min_dice if isinstance(min_dice, Fraction) else Fraction(repr(float(min_dice)))
     apart, of = (1 - least).as_integer_ratio()
     limits = np.array([apart * bits // of for bits in range(128 * n_words + 1)], dtype=np.int64)
     limits[0] = -1

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pprl.similarity._limits import constant
 from pprl.similarity._plan import plan
-from pprl.similarity._tiles import Distances, Rows, Words, check, frozen, in_order, packed, tiles
+from pprl.similarity._tiles import Distances, Rows, Words, check, cut, frozen, in_order, packed, rows_at_once
 
 _NOTHING = np.iinfo(np.int64).max
 
@@ -50,9 +50,9 @@ def nearest(
     """
     from pprl.similarity import _kernels
 
-    limits = constant(64 * left.shape[-1] if max_distance is None else max_distance)
     other = left if right is None else right
     check(left, other, n_dimensions=2)
+    limits = constant(64 * left.shape[1] if max_distance is None else max_distance)
     if operator.index(k) < 1:
         raise ValueError(f"k is {k}; there is at least 1 nearest row")
     size = min(k, len(other))
@@ -73,7 +73,8 @@ def nearest(
         advance(last - first)
         return there.sum(axis=1), heaps[there]
 
-    found = list(in_order(search, tiles(0, len(left), n_words, n_threads), n_threads))
+    n_rows = rows_at_once(len(left), len(other), n_words, n_threads)
+    found = list(in_order(search, cut(0, len(left), n_rows), n_threads))
     counts = np.concatenate([np.empty(0, dtype=np.int64), *(n for n, _ in found)])
     entries = np.concatenate([np.empty(0, dtype=np.int64), *(hits for _, hits in found)])
     left_rows = np.repeat(np.arange(len(left), dtype=np.int64), counts)

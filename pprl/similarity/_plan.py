@@ -3,8 +3,9 @@
 Two things save work without missing a pair. A block of 64 pairs that are all too far apart after some of their
 words need not be compared to the end; where strangers are only just too far apart, asking costs more than it
 saves. And two rows of a and b bits are at least ``|a - b|`` apart, so that right rows in order of their numbers
-of bits need only be compared with a stretch of each tile; where all filters are about equally full, that order
-only costs memory its rhythm.
+of bits need only be compared with a stretch of each tile, and those of a panel share a limit that depends on
+their bits; where all filters are about equally full and the limit is one for all, that order only costs memory
+its rhythm.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Plan(NamedTuple):
     ordered: bool
 
 
-def plan(left: Words, right: Words, limits: npt.NDArray[np.int64], *, itself: bool = False) -> Plan:
+def plan(left: Words, right: Words, limits: npt.NDArray[np.int64]) -> Plan:
     """Choose by sampled pairs.
 
     Parameters
@@ -42,8 +43,6 @@ def plan(left: Words, right: Words, limits: npt.NDArray[np.int64], *, itself: bo
         One filter a row.
     limits : ndarray of int64
         Largest distance of two rows by the number of bits of both, the last for all greater numbers.
-    itself : bool
-        Whether the sides are the same; then rows in their own order save half of the pairs.
     """
     n_words = left.shape[1]
     if len(left) * len(right) < _PAIRS_TO_PLAN:
@@ -54,7 +53,7 @@ def plan(left: Words, right: Words, limits: npt.NDArray[np.int64], *, itself: bo
     bits = [np.bitwise_count(rows).sum(axis=1, dtype=np.int64) for rows in (one, two)]
     farthest = limits[np.minimum(bits[0][:, None] + bits[1], len(limits) - 1)]
     possible = np.abs(bits[0][:, None] - bits[1]) <= farthest
-    ordered = bool(possible.mean() < (0.5 if itself else 1.0) * _ORDERING_PAYS)
+    ordered = len(limits) > 1 or bool(possible.mean() < _ORDERING_PAYS)
     differing = np.bitwise_count(one[:, None, :] ^ two).cumsum(axis=2, dtype=np.int64)
     alive = (
         (differing <= farthest[:, :, None])[possible].mean(axis=0) if possible.any() else np.zeros(n_words)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -27,6 +27,9 @@ _MAX_RIGHT = 1 << 32
 _TILE_WORDS = 1 << 15  # 256 KiB: a tile stays in the second cache while panels pass by
 _TILE_ROWS = 1 << 14  # a row of a tile has 15 bits in a hit
 _TILES_PER_THREAD = 8
+_MIN_WORK = (
+    1 << 22
+)  # words compared in a millisecond or two: a tile of less is not worth a thread's attention
 _HITS = 1 << 16
 
 
@@ -57,13 +60,18 @@ def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return view
 
 
-def tiles(first: int, last: int, n_words: int, n_threads: int | None) -> list[tuple[int, int]]:
-    """Cut rows ``first`` to ``last`` - 1 into tiles that fit the cache, enough of them for all threads."""
+def rows_at_once(n_left: int, n_right: int, n_words: int, n_threads: int | None) -> int:
+    """Left rows of a tile: those that fit the cache; fewer where there would be none for some thread."""
     from pprl.similarity._vectors import ROWS
 
-    shared = -(-(last - first) // (_TILES_PER_THREAD * threads(n_threads)))
-    n_rows = max(min(_TILE_WORDS // n_words, _TILE_ROWS, shared), 1)
-    n_rows = -(-n_rows // ROWS) * ROWS
+    shared = -(-n_left // (_TILES_PER_THREAD * threads(n_threads)))
+    worthwhile = -(-_MIN_WORK // max(n_right * n_words, 1))
+    n_rows = max(min(_TILE_WORDS // n_words, _TILE_ROWS, max(shared, worthwhile)), 1)
+    return -(-n_rows // ROWS) * ROWS
+
+
+def cut(first: int, last: int, n_rows: int) -> list[tuple[int, int]]:
+    """Tiles of rows ``first`` to ``last`` - 1."""
     return [(row, min(row + n_rows, last)) for row in range(first, last, n_rows)]
 
 
@@ -93,11 +101,11 @@ def threads(n_threads: int | None) -> int:
 
 
 def in_order(
-    work: Callable[[Part], Result], parts: Iterable[Part], n_threads: int | None
-) -> Iterator[Result]:
+    work: Callable[[Part], Result], parts: Sequence[Part], n_threads: int | None
+) -> Generator[Result, None, None]:
     """Do parts in threads and yield their results in order, at most twice as many ahead as there are threads."""
-    n = threads(n_threads)
-    if n == 1:
+    n = min(threads(n_threads), len(parts))
+    if n < 2:
         yield from map(work, parts)
         return
     pending: deque[Future[Result]] = deque()

@@ -60,28 +60,6 @@ def first_bit(typing_context: Any, mask: Any) -> Any:
 
 
 @_intrinsic
-def prefetch(typing_context: Any, array: Any, row: Any, column: Any) -> Any:
-    """Ask memory for the cache line of an element of a C-ordered array of two dimensions."""
-    del typing_context, row, column
-
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        _, n_columns = cgutils.unpack_tuple(builder, array.shape, 2)
-        at = builder.add(builder.mul(arguments[1], n_columns), arguments[2])
-        place = builder.bitcast(builder.gep(array.data, [at]), ir.IntType(8).as_pointer())
-        number = ir.IntType(32)
-        ask = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.VoidType(), [place.type, number, number, number]),
-            "llvm.prefetch.p0",
-        )
-        builder.call(ask, [place, number(0), number(3), number(1)])  # to read, keep it, data
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64, types.int64), code
-
-
-@_intrinsic
 def near(
     typing_context: Any,
     left: Any,

@@ -15,16 +15,25 @@ import numpy as np
 import numpy.typing as npt
 
 from pprl.similarity._plan import Sample, filter_order, sampled_distances
-from pprl.similarity._tiles import Hits, Rows, Words, check, columns, frozen, in_order, searched, tiles
+from pprl.similarity._tiles import (
+    Hits,
+    Rows,
+    Words,
+    check,
+    columns,
+    cut,
+    frozen,
+    in_order,
+    rows_at_once,
+    searched,
+)
 
 Weights = npt.NDArray[np.float32]
 Whole = npt.NDArray[np.int64]
 There = npt.NDArray[np.bool_]
 
 _CUTS = 5  # as many steps down as there are from equal to disagreeing in usual tables
-_FINE = (
-    1 << 13
-)  # units of the bounds in the largest sum of weights; sums and what is needed stay within 16 bits
+_FINE = 1 << 13  # units of the bounds in the largest sum of weights; sums and differences fit 16 bits
 _UNSEEN = 1e-3
 _MAX_FILTERS = 1024
 
@@ -92,7 +101,8 @@ def within_weighted(
     if np.isnan(min_weight):
         raise ValueError("min_weight is no number")
     search = _Search(left, right, left_present, right_present, weights, float(min_weight), advance)
-    parts = tiles(0, left.shape[1], n_filters * n_words, n_threads)
+    n_rows = rows_at_once(left.shape[1], other.shape[1], n_filters * n_words, n_threads)
+    parts = cut(0, left.shape[1], n_rows)
     left_rows, right_rows, _ = columns(list(in_order(search, parts, n_threads)))
     return left_rows, right_rows
 
@@ -199,7 +209,7 @@ def _screen(
     # too great for a float32 rule nothing out.
     error = (n_filters + 1) * largest * 2.0**-23
     least = np.floor(np.clip(min_weight - error, -2 * largest, 2 * largest) * scale) - 1
-    if largest > np.finfo(np.float32).max / 2:
+    if largest > float(np.finfo(np.float32).max) / 2:
         least = np.iinfo(np.int16).min
     highest = np.asarray(most * (largest / _FINE), dtype=np.float64)
     turns = filter_order(added.reshape(n_filters, -1), highest, min_weight)
