@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from broker.engines import Advance, Engine, Progress
 from broker.engines.local import LocalEngine
 from broker.matching import quality, resolve, weigh
-from broker.matching.candidates import CappedKey, Found, Pairs, Scope
+from broker.matching.candidates import CappedKey, Found, Pairs, Scope, shared_keys
 from broker.matching.dataset import Dataset
 from broker.matching.evidence import Evidence, Feature, evidence_for, patterns, sums
 from broker.matching.evidence.model import Features, Floats
@@ -25,6 +25,7 @@ from pprl.errors import LinkageError
 
 DEFAULT_THRESHOLD = 0.5
 HISTOGRAM_BINS = 48
+_HARDLY = 1e-3  # a posterior that does not count among the matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +270,11 @@ def _compare(
     with clock("estimate"):
         probed = pairs.left < plan.cross.n_probed
         n_missed = quality.missed_by_candidates(
-            fit.posterior, found.from_filter, found.from_key | found.from_bucket, probed
+            fit.posterior,
+            found.from_filter,
+            found.from_key | found.from_bucket,
+            probed,
+            _keys_shared(left, right, pairs, fit.posterior),
         )
         by_filter = fit.posterior * (found.from_filter & probed)
         bucket_recall = (
@@ -317,6 +322,14 @@ def _compare(
         ),
         seconds=clock.seconds,
     )
+
+
+def _keys_shared(left: Dataset, right: Dataset, pairs: Pairs, posterior: Floats) -> npt.NDArray[np.int64]:
+    """Match keys that each pair shares; 0 for those that are hardly a match."""
+    some = np.flatnonzero(posterior > _HARDLY)
+    n_keys = np.zeros(len(pairs), dtype=np.int64)
+    n_keys[some] = np.bitwise_count(shared_keys(left, right, pairs.some(some))[0])
+    return n_keys
 
 
 def _stands_for(found: Found, scope: Scope) -> Floats:

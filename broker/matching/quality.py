@@ -130,24 +130,38 @@ def _estimate(
     return Estimate(threshold, len(row), precision, recall, f1)
 
 
-def missed_by_candidates(posterior: Floats, by_filter: Flags, by_key: Flags, probed: Flags) -> float:
-    """Expected matches that neither the filters nor the match keys made candidates (Chapman 1951).
+def missed_by_candidates(
+    posterior: Floats, by_filter: Flags, by_key: Flags, probed: Flags, n_keys: Rows
+) -> float:
+    """Expected matches that neither the filters nor the match keys made candidates.
+
+    The larger of two estimates, both rather too low. Filters and keys as independent captures of one population
+    (Chapman 1951): clean records are found by both. And the numbers of keys shared by matches that the filters did not
+    find, of which those that share none are at least ``n1**2 / (2 n2)`` (Chao 1987), whatever makes some matches share
+    fewer keys than others.
 
     Parameters
     ----------
     posterior : ndarray of float64, shape (pairs,)
         Of each candidate.
     by_filter, by_key : ndarray of bool, shape (pairs,)
-        Which of the two found each pair. They are taken as independent captures of one population; clean records
-        are found by both, so that the result is rather too low.
+        Which of the two found each pair.
     probed : ndarray of bool, shape (pairs,)
         Pairs of rows that were compared by filter with all others. What the keys miss among these they are taken
         to miss among the rest.
+    n_keys : ndarray of int, shape (pairs,)
+        Match keys each pair shares.
 
     Returns
     -------
     float
     """
+    return max(
+        _by_two_captures(posterior, by_filter, by_key, probed), _by_keys(posterior * ~by_filter, n_keys)
+    )
+
+
+def _by_two_captures(posterior: Floats, by_filter: Flags, by_key: Flags, probed: Flags) -> float:
     here = posterior * probed
     one, two = float(here @ by_filter), float(here @ by_key)
     both = float(here @ (by_filter & by_key))
@@ -157,6 +171,12 @@ def missed_by_candidates(posterior: Floats, by_filter: Flags, by_key: Flags, pro
     missed = max(expected - (one + two - both), 0.0)
     elsewhere = float(posterior.sum() - here.sum())
     return missed + elsewhere * max(expected / two - 1, 0.0)
+
+
+def _by_keys(posterior: Floats, n_keys: Rows) -> float:
+    """Chao's bound in the form that a few captures do not upset: ``n1 (n1 - 1) / (2 (n2 + 1))``."""
+    once, twice = (float(posterior[n_keys == n].sum()) for n in (1, 2))
+    return max(once * (once - 1), 0.0) / (2 * (twice + 1))
 
 
 def doubts(

@@ -31,7 +31,7 @@ from broker.matching.evidence.model import Feature, Features, Floats, sums
 
 Rows = npt.NDArray[np.signedinteger]
 
-MAX_ROUNDS = 60
+MAX_ROUNDS = 200
 TOLERANCE = 1e-4
 CROSS_SHARE = 0.5
 """Share of the non-matches taken from the pairs between the datasets, weighted by 1 - p, in place of those within.

@@ -92,24 +92,43 @@ def test_intervals_cover_what_is_drawn_from_the_posteriors():
     assert found.precision.high - found.precision.low < 0.08
 
 
+MANY = np.full(20_000, 5)  # keys shared: so many that none is missed for want of one
+
+
 def test_matches_that_neither_way_found():
     """10,000 matches, nine in ten found by the filters and seven in ten by the keys: 300 are lost."""
     random = np.random.default_rng(0)
     by_filter, by_key = random.random(10_000) < 0.9, random.random(10_000) < 0.7
     seen = by_filter | by_key
-    found = missed_by_candidates(np.ones(seen.sum()), by_filter[seen], by_key[seen], seen[seen])
+    found = missed_by_candidates(
+        np.ones(seen.sum()), by_filter[seen], by_key[seen], seen[seen], MANY[: seen.sum()]
+    )
     assert found == pytest.approx((~seen).sum(), rel=0.15)
     # Chapman's estimator by hand: 80 by one way, 60 by the other, 50 by both.
     by_filter, by_key = np.arange(90) < 80, np.arange(90) >= 30
-    assert missed_by_candidates(np.ones(90), by_filter, by_key, by_key | True) == pytest.approx(
+    assert missed_by_candidates(np.ones(90), by_filter, by_key, by_key | True, MANY[:90]) == pytest.approx(
         81 * 61 / 51 - 1 - 90
     )
 
 
+def test_keys_tell_of_matches_that_share_none():
+    """Clean matches share a key with .8, sloppy ones with .15: two in five of these none of six."""
+    random = np.random.default_rng(2)
+    chance = np.where(np.arange(20_000) < 15_000, 0.8, 0.15)
+    n_keys = random.binomial(6, chance)
+    seen, nowhere = n_keys > 0, np.zeros(20_000, dtype=bool)
+    found = missed_by_candidates(np.ones(seen.sum()), nowhere[seen], seen[seen], nowhere[seen], n_keys[seen])
+    assert 0.7 * (~seen).sum() < found < 1.05 * (~seen).sum()
+    # By hand: 30 share one key, 9 two.
+    n_keys = np.repeat([1, 2, 5], [30, 9, 400])
+    ones, no = np.ones(439), np.zeros(439, dtype=bool)
+    assert missed_by_candidates(ones, no, ~no, no, n_keys) == pytest.approx(30 * 29 / 20)
+
+
 def test_one_way_alone_tells_nothing_of_what_it_missed():
     ones = np.ones(20)
-    assert missed_by_candidates(ones, ones > 0, ones < 0, ones > 0) == 0
-    assert missed_by_candidates(ones[:0], ones[:0] > 0, ones[:0] > 0, ones[:0] > 0) == 0
+    assert missed_by_candidates(ones, ones > 0, ones < 0, ones > 0, MANY[:20]) == 0
+    assert missed_by_candidates(ones[:0], ones[:0] > 0, ones[:0] > 0, ones[:0] > 0, MANY[:0]) == 0
 
 
 def test_a_probe_tells_what_the_keys_miss_among_the_rest():
@@ -118,7 +137,9 @@ def test_a_probe_tells_what_the_keys_miss_among_the_rest():
     probed = np.arange(20_000) < 5_000
     by_filter, by_key = (random.random(20_000) < 0.9) & probed, random.random(20_000) < 0.7
     seen = by_filter | by_key
-    found = missed_by_candidates(np.ones(seen.sum()), by_filter[seen], by_key[seen], probed[seen])
+    found = missed_by_candidates(
+        np.ones(seen.sum()), by_filter[seen], by_key[seen], probed[seen], MANY[: seen.sum()]
+    )
     assert found == pytest.approx((~seen).sum(), rel=0.05)
 
 
