@@ -188,7 +188,7 @@ def link(place: Workplace, size: int) -> Case:
 
         def on_duckdb(number: int) -> list[str]:
             sides = {"left": str(people.cleaned[0]), "right": str(people.cleaned[1])}
-            job = sides | {"threads": 2, "pairs": str(found), "try_thresholds": number == 0}
+            job = sides | {"threads": 2, "pairs": str(found), "try_others": number == 0}
             return script("link_splink", job, python=duck)
 
         what = "predict and cluster_pairwise_predictions_at_threshold"
@@ -252,14 +252,14 @@ def _agreement(pairs: Path, *, with_ours: Path) -> dict[str, Any]:
 
 
 def _judge_of(pairs: Path, truth: pd.DataFrame) -> Judge:
-    """Score what a peer wrote, and what it would give at other thresholds."""
+    """Score what a peer wrote, and what it would give at other thresholds and settings."""
 
     def judge(run: Run) -> dict[str, Any]:
-        others = run.facts.pop("pairs_at_other_thresholds", {})
+        others = run.facts.pop("others", {})
         score = _score(pd.read_csv(pairs, dtype=str), truth)
         score["threshold"] = run.facts.get("threshold")
-        score["f1_at_other_thresholds"] = {
-            threshold: _score(pd.read_csv(path, dtype=str), truth)["f1"] for threshold, path in others.items()
+        score["f1_otherwise"] = {
+            how: _score(pd.read_csv(path, dtype=str), truth)["f1"] for how, path in others.items()
         }
         return score
 

@@ -60,9 +60,7 @@ class Entry:
             document |= {
                 "seconds": _spread(self.seconds),
                 "cpu_seconds": _spread(self.cpu_seconds) if self.cpu_seconds else None,
-                "parts": {
-                    name: _spread([one.seconds[name] for one in self.runs]) for name in self.runs[0].seconds
-                },
+                "parts": {name: _spread(values) for name, values in self._parts().items()},
                 "wall_s": _spread([one.wall_s for one in self.runs]),
                 "peak_mb": _spread([one.peak_mb for one in self.runs]),
                 "result": self.judged,
@@ -71,6 +69,14 @@ class Entry:
                 "runs": [{"seconds": one.seconds["timed"], "load": one.load} for one in self.runs],
             }
         return document
+
+    def _parts(self) -> dict[str, list[float]]:
+        """Seconds by part, for some of which only the first round may tell."""
+        parts: dict[str, list[float]] = {}
+        for one in self.runs:
+            for name, seconds in one.seconds.items():
+                parts.setdefault(name, []).append(seconds)
+        return parts
 
 
 def hold(case: Case, *, folder: Path, repeats: int, budget_s: float, limit_s: float, say: Say) -> list[Entry]:

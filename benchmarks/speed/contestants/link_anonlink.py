@@ -53,7 +53,7 @@ def main(job: dict[str, Any]) -> None:
         packages=("anonlink", "bitarray"),
         threshold=threshold,
         n_candidates=len(candidates[0]),
-        pairs_at_other_thresholds=paths,
+        others=paths,
     )
 
 

@@ -89,10 +89,10 @@ def test_links_are_scored_by_the_truth_at_every_threshold(place: Workplace) -> N
     (place.folder / "pairs-splink.csv").write_text(head + "a-1,b-1\na-3,b-3\n", encoding="utf-8")
     other = place.folder / "other.csv"
     other.write_text(head + "a-1,b-1\na-2,b-2\n", encoding="utf-8")
-    facts = {"threshold": 0.95, "pairs_at_other_thresholds": {"0.5": str(other)}}
+    facts = {"threshold": 0.95, "others": {"0.5": str(other)}}
     judged = splink.judge(Run({}, {}, 0, 0, facts=facts))
     assert (judged["precision"], judged["recall"], judged["f1"]) == (0.5, 0.5, 0.5)
-    assert judged["f1_at_other_thresholds"] == {"0.5": 1.0}
+    assert judged["f1_otherwise"] == {"0.5": 1.0}
     assert facts == {"threshold": 0.95}
 
 

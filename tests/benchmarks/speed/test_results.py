@@ -128,6 +128,20 @@ def test_page_tells_aims_disagreement_and_quality(document: dict[str, Any]) -> N
     assert "precision 0.9900, recall 0.9800, F1 0.9850" in page
 
 
+def test_page_warns_of_a_busy_machine(document: dict[str, Any]) -> None:
+    assert "did other work" not in markdown(document)
+    document["cases"][1]["load"] = [3.5, 1.0, 1.0]
+    assert "did other work meanwhile (load 3.5)" in markdown(document)
+
+
+def test_page_tells_what_other_settings_give(document: dict[str, Any]) -> None:
+    document["cases"][1]["entries"][0]["result"] |= {
+        "threshold": 0.95,
+        "f1_otherwise": {"0.5": 0.91, "0.99": 0.8},
+    }
+    assert "threshold 0.95; F1 otherwise: 0.9100 (0.5), 0.8000 (0.99)" in markdown(document)
+
+
 def test_chart_is_written_whole(document: dict[str, Any], tmp_path: Any) -> None:
     png, svg = draw(document, tmp_path)
     assert png.read_bytes().startswith(b"\x89PNG")
