@@ -34,10 +34,9 @@ from pprl.site.keys import LinkageKey
 from pprl.site.normalise import DateOrder, FieldCounts
 from pprl.site.readers import InputFiles, InputFormat
 from pprl.site.readers.columns import LOCAL_ID
+from pprl.site.readers.source import ROWS_PER_CHUNK
 from pprl.site.shuffle import GuidOrder
 from pprl.site.workers import Chunk, Recipe, encode_chunks
-
-ROWS_PER_CHUNK = 65_536
 
 Advance = Callable[[int], None]
 

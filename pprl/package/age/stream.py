@@ -49,15 +49,20 @@ class StreamWriter:
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Seal some more bytes."""
-        self._held += data
+        rest = memoryview(data)
         # The last chunk is marked and may not be empty, so a full one waits until more has come.
-        n_full = (len(self._held) - 1) // CHUNK_BYTES
-        if n_full <= 0:
-            return
-        with memoryview(self._held) as held:
-            for i in range(n_full):
-                self._emit(held[i * CHUNK_BYTES : (i + 1) * CHUNK_BYTES], last=False)
-        del self._held[: n_full * CHUNK_BYTES]
+        if self._held:
+            n_missing = CHUNK_BYTES - len(self._held)
+            self._held += rest[:n_missing]
+            rest = rest[n_missing:]
+            if not rest:
+                return
+            self._emit(self._held, last=False)
+            self._held.clear()
+        while len(rest) > CHUNK_BYTES:
+            self._emit(rest[:CHUNK_BYTES], last=False)
+            rest = rest[CHUNK_BYTES:]
+        self._held += rest
 
     def finish(self) -> None:
         """Seal the last chunk."""
