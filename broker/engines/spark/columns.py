@@ -10,7 +10,7 @@ Columns go by number, not by the names of fields. GUIDs stay behind: no stage ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,10 @@ class Layout:
             tuple(len(columns) for columns in dataset.keys),
         )
 
+    def filters_only(self) -> Layout:
+        """The layout without exact tokens and match keys, which near pairs do not depend on."""
+        return replace(self, exact=(), n_key_columns=())
+
     def arrow_schema(self) -> pa.Schema:
         """Columns and types: ``row``, ``presence``, then those by number."""
         return pa.schema(
@@ -89,10 +93,14 @@ class Layout:
         columns = [
             pa.array(np.arange(first, last)),
             pa.array(some.presence.view(np.int32)),
-            *(_as_binary(words) for words in some.filters.values()),
-            *(pa.array(tokens.view(np.int64)) for tokens in some.exact.values()),
-            *(pa.array(column.view(np.int64)) for columns in some.keys for column in columns),
-            *(pa.array(values.view(np.int8)) for values in some.derived.values()),
+            *(_as_binary(some.filters[name]) for name in self.filters),
+            *(pa.array(some.exact[name].view(np.int64)) for name in self.exact),
+            *(
+                pa.array(column.view(np.int64))
+                for columns in some.keys[: len(self.n_key_columns)]
+                for column in columns
+            ),
+            *(pa.array(some.derived[name].view(np.int8)) for name in self.derived),
         ]
         return pa.record_batch(columns, schema=self.arrow_schema())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -24,7 +25,7 @@ from broker.engines.spark.columns import (
     write_dataset,
     write_pairs,
 )
-from broker.engines.spark.session import is_local, spark_session, spark_work
+from broker.engines.spark.session import check_master, is_local, spark_session, spark_work
 from broker.matching.candidates import MAX_BLOCK_PAIRS, CappedKey, Found, Pairs, Rows, Scope, merge
 from broker.matching.dataset import Dataset
 from broker.matching.evidence import Evidence, Vectors
@@ -37,10 +38,10 @@ LOCAL_MASTER = "local[*]"
 PAIRS_PER_TASK = 20_000_000_000
 """Compared by filter in one task, roughly: some 20 seconds, what is lost with an executor."""
 _TILE_BYTES = 64 << 20
-_PARTITION_BYTES = 64 << 20
+_PARTITION_BYTES = 32 << 20
 _TOKEN_BYTES = 24
 _MAX_DATASETS = 3
-_VALUE = ["key", "token"]
+_VALUE = ["token", "key"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +103,9 @@ class SparkEngine:
         LinkageError
             pyspark or Java is missing, a cluster is given no shared folder, or Spark does not start.
         """
+        check_master(master)
+        if shared is not None and not shared.is_dir():
+            raise LinkageError(f"{shared}: is no folder")
         if shared is None and not is_local(master):
             raise LinkageError(
                 f"the executors of {master} and this machine need a folder all of them see; give --spark-shared"
@@ -168,18 +172,18 @@ class SparkEngine:
         self._set_partitions(_TOKEN_BYTES * sum(column.size for key in other.keys for column in key))
         others = _tokens(self._store(other))
         held = (others if itself else _tokens(self._store(left))).where(sql.col("row") < n_left)
-        counts = others.groupBy(_VALUE).agg(sql.count("*").alias("n"), sql.min("row").alias("first"))
+        # All that count, the left ones of two sides by negative numbers. Most values stand once: spread them before
+        # they are counted, and do not count each part beforehand.
+        holders = others if itself else others.union(held.withColumn("row", -1 - sql.col("row")))
+        groups = holders.repartition(*_VALUE).groupBy(_VALUE)
+        n = sql.count("*")
         if itself:
-            over = counts.where(sql.col("n") * sql.col("n") > MAX_BLOCK_PAIRS).where(
-                sql.col("first") < n_left
-            )
-            holders = others
+            over = groups.agg((n * n).alias("size"), sql.min("row").alias("first"))
+            over = over.where(sql.col("first") < n_left)
         else:
-            over = counts.join(held.groupBy(_VALUE).agg(sql.count("*").alias("m")), _VALUE)
-            over = over.where(sql.col("n") * sql.col("m") > MAX_BLOCK_PAIRS)
-            holders = others.union(
-                held.withColumn("row", -1 - sql.col("row"))
-            )  # rows of two sides, told apart
+            n_held = sql.count_if(sql.col("row") < 0)
+            over = groups.agg(((n - n_held) * n_held).alias("size"))
+        over = over.where(sql.col("size") > MAX_BLOCK_PAIRS)
         over = over.select(_VALUE).persist()
         try:
             n_values = _by_key(over)
@@ -227,7 +231,11 @@ class SparkEngine:
         self, evidence: Evidence, left: Dataset, right: _Stored, first: int, last: int, *, itself: bool
     ) -> npt.NDArray[np.int64]:
         """Codes of the near pairs of some left rows."""
-        of_left, of_right, n_right = Layout.of(left), right.layout, len(right.dataset)
+        of_left, of_right, n_right = (
+            Layout.of(left).filters_only(),
+            right.layout.filters_only(),
+            len(right.dataset),
+        )
         sent = self._session.sparkContext.broadcast(to_bytes(of_left.to_batch(left, first, last)))
 
         def near(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -241,7 +249,9 @@ class SparkEngine:
                     left_rows, right_rows = left_rows[later], right_rows[later]
                 yield pa.record_batch({"code": left_rows * n_right + right_rows})
 
-        frame = right.frame.where(f"row > {first}") if itself else right.frame
+        frame = right.frame.select(*of_right.arrow_schema().names)
+        if itself:
+            frame = frame.where(f"row > {first}")
         try:
             table = frame.mapInArrow(near, "code bigint").toArrow()
         finally:
@@ -261,7 +271,8 @@ class SparkEngine:
             for side, frame in (("l", self._store(left).frame), ("r", self._store(right).frame))
         ]
         folder = self._new_folder()
-        write_pairs(pairs, folder)
+        with self._room():
+            write_pairs(pairs, folder)
 
         def compare(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for batch in batches:
@@ -296,7 +307,8 @@ class SparkEngine:
         while len(self._stored) >= _MAX_DATASETS:
             shutil.rmtree(self._stored.pop(0).folder, ignore_errors=True)
         folder, layout = self._new_folder(), Layout.of(dataset)
-        write_dataset(dataset, folder)
+        with self._room():
+            write_dataset(dataset, folder)
         schema = spark_schema(layout.arrow_schema())
         stored = _Stored(dataset, layout, folder, self._session.read.schema(schema).parquet(folder.as_uri()))
         self._stored.append(stored)
@@ -305,6 +317,17 @@ class SparkEngine:
     def _new_folder(self) -> Path:
         self._n_folders += 1
         return self._folder / f"{self._n_folders}"
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise LinkageError(
+                f"{self._folder.parent}: cannot hold the tokens while they are linked ({reason}); make room, or share "
+                "another folder"
+            ) from None
 
     def _set_partitions(self, n_bytes: int) -> None:
         """Spread what is shuffled over so many tasks that each has a fair part; Spark joins small ones."""

@@ -30,6 +30,7 @@ _CONF = {
     "spark.io.encryption.enabled": "true",  # what is spilled and shuffled holds tokens
     "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
     "spark.sql.adaptive.enabled": "true",
+    "spark.sql.adaptive.maxShuffledHashJoinLocalMapThreshold": "128m",  # small parts need no sorting
     "spark.sql.catalogImplementation": "in-memory",  # no Hive
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.ui.enabled": "false",
@@ -58,6 +59,20 @@ logger.shell.level = error
 def is_local(master: str) -> bool:
     """Whether a master's executors run on this machine."""
     return master.startswith("local")
+
+
+def check_master(master: str) -> None:
+    """Tell a master that Spark knows from one that it does not.
+
+    Raises
+    ------
+    LinkageError
+        It is none.
+    """
+    if not re.match(r"(local(\[.+\]|-cluster\[.+\])?|yarn)$|spark://.|k8s://.", master):
+        raise LinkageError(
+            f"{master!r} is no Spark master; give local[*], spark://HOST:PORT, yarn or k8s://URL"
+        )
 
 
 @contextmanager

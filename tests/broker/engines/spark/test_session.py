@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.engines.spark import SparkEngine, session
+from broker.engines.spark import SparkEngine, engine, session
 from pprl.errors import LinkageError
 
 
@@ -74,3 +74,37 @@ def test_a_cluster_needs_a_folder_that_all_see():
     assert refusal("spark://somewhere:7077") == (
         "the executors of spark://somewhere:7077 and this machine need a folder all of them see; give --spark-shared"
     )
+
+
+@pytest.mark.parametrize(
+    "master", ["spark", "here:7077", "localhost", "http://somewhere:7077", "spark://", ""]
+)
+def test_what_is_no_master(master, tmp_path):
+    assert refusal(master, shared=tmp_path) == (
+        f"{master!r} is no Spark master; give local[*], spark://HOST:PORT, yarn or k8s://URL"
+    )
+
+
+@pytest.mark.parametrize(
+    "master", ["local", "local[4]", "local[*]", "local-cluster[2,1,1024]", "spark://a:1,b:2", "yarn"]
+)
+def test_what_is_a_master(master):
+    session.check_master(master)
+
+
+def test_a_shared_folder_is_there(tmp_path):
+    assert refusal(shared=tmp_path / "missing") == f"{tmp_path / 'missing'}: is no folder"
+
+
+def test_a_full_disk_is_told(datasets, tmp_path, monkeypatch):
+    def full(dataset, folder):
+        raise OSError(28, "words of its own")
+
+    monkeypatch.setattr(engine, "write_dataset", full)
+    with SparkEngine(None, shared=tmp_path) as spark, pytest.raises(LinkageError) as refused:
+        spark._store(datasets("standard")[0])
+    assert str(refused.value) == (
+        f"{tmp_path}: cannot hold the tokens while they are linked (No space left on device); "
+        "make room, or share another folder"
+    )
+    assert not list(tmp_path.iterdir())
