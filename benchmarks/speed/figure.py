@@ -69,9 +69,10 @@ def _panel(axis: Any, case: dict[str, Any], entries: list[dict[str, Any]]) -> No
         [high - middle for middle, high in zip(medians, most, strict=True)],
     ]
     axis.errorbar(medians, places, xerr=errors, fmt="none", ecolor=_INK, elinewidth=0.8, capsize=2)
-    for place, entry, high in zip(places, entries, most, strict=True):
+    labels = [_label(entry, medians[0], first=not place) for place, entry in enumerate(entries)]
+    for place, label, high in zip(places, labels, most, strict=True):
         axis.annotate(
-            _label(entry, medians[0], first=not place),
+            label,
             (high, place),
             xytext=(5, 0),
             textcoords="offset points",
@@ -80,7 +81,10 @@ def _panel(axis: Any, case: dict[str, Any], entries: list[dict[str, Any]]) -> No
         )
     axis.set_yticks(list(places), [entry["contestant"] for entry in entries])
     axis.invert_yaxis()
-    axis.set_xlim(0, max(most) * 1.45)
+    # room for a label behind each bar, in the font and width of the figure
+    axis.set_xlim(
+        0, max(high / (1 - 0.013 * (len(label) + 2)) for label, high in zip(labels, most, strict=True))
+    )
     axis.set_title(
         f"{case['case']}, {case['size']:,} records a site", loc="left", fontsize=9, fontweight="bold"
     )

@@ -49,7 +49,7 @@ AIMS = (
 """The ratios that are shown, and what is aimed at."""
 
 
-_BUSY = 0.5  # load a core before a case
+_BUSY = 1.0  # load a core before a case; what the case before left behind is below it
 
 
 def ratios(cases: Sequence[Document], aims: Sequence[Aim] = AIMS) -> list[Document]:
