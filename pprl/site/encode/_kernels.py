@@ -19,6 +19,7 @@ _HALF = np.uint64(32)
 
 @compiled
 def or_tokens(
+    todo: Any,
     starts: Any,
     text: Any,
     valid: Any,
@@ -28,18 +29,25 @@ def or_tokens(
     masks: Any,
     out: Any,
     unknown: Any,
-) -> int:
-    """``out[i]`` |= masks of the tokens of value i; gives the number of tokens put into ``unknown``.
+    again: Any,
+) -> tuple[int, int, int]:
+    """``out[i]`` |= masks of the tokens of value i, for i of ``todo`` int64.
 
     ``starts``, ``text`` and ``valid`` are those of `pprl.site.text_arrays.text_arrays`; ``numbers``
     uint64[2**k] and ``rows`` int64[2**k] map token numbers to rows of ``masks`` uint64[m, words], see `find`;
-    ``out`` is uint64[n, words]. A token that they lack goes into ``unknown`` uint64, while there is place.
+    ``out`` is uint64[n, words]. Tokens that have no mask go into ``unknown`` uint64 and the values that have them
+    into ``again`` int64; ends where ``unknown`` may not hold those of the next value. Gives how many of ``todo``
+    were done, tokens are unknown, and values are to be done again.
     """
-    n_unknown = 0
-    for i in range(out.shape[0]):
+    n_unknown, n_again = 0, 0
+    for n_done in range(len(todo)):
+        i = todo[n_done]
         if not valid[i]:
             continue
         at, stop = starts[i], starts[i + 1]
+        if n_unknown + (stop - at) + 1 > len(unknown):
+            return n_done, n_unknown, n_again
+        n_before = n_unknown
         before = _PAD if bigrams else np.uint64(0)  # or the place
         is_blank, is_more = True, True
         while is_more:
@@ -65,12 +73,15 @@ def or_tokens(
             if row >= 0:
                 for w in range(out.shape[1]):
                     out[i, w] |= masks[row, w]
-            elif n_unknown < len(unknown):
+            else:
                 unknown[n_unknown] = number
                 n_unknown += 1
         if is_blank:
             raise ValueError("an empty value has no tokens; a missing value is null")
-    return n_unknown
+        if n_unknown > n_before:
+            again[n_again] = i
+            n_again += 1
+    return len(todo), n_unknown, n_again
 
 
 @compiled
@@ -103,10 +114,10 @@ def or_rows(codes: Any, masks: Any, out: Any) -> None:
 
 
 @compiled
-def xor_taps(filters: Any, taps: Any, out: Any) -> None:
-    """Bit j of ``out[i]`` = XOR over t of bit ``taps[j, t]`` of ``filters[i]``.
+def xor_taps(filters: Any, taps: Any) -> None:
+    """Bit j of ``filters[i]`` becomes the XOR over t of its bits ``taps[j, t]``.
 
-    ``filters`` and ``out`` are uint64[n, words]. Works on planes: words that hold one bit of 64 records, so that
+    ``filters`` is uint64[n, words]. Works on planes: words that hold one bit of 64 records, so that
     one instruction serves them all. ``taps`` int64[64 * words, n_taps] names planes where `plane_of` puts them.
     """
     n_records, n_words = filters.shape
@@ -134,7 +145,7 @@ def xor_taps(filters: Any, taps: Any, out: Any) -> None:
         for i in range(n_here):
             lane, row = i // 64, i % 64
             for w in range(n_words):
-                out[start + i, w] = tapped[row, w * LANES + lane]
+                filters[start + i, w] = tapped[row, w * LANES + lane]
 
 
 @compiled

@@ -22,7 +22,8 @@ from pprl.site.text_arrays import text_arrays
 Words = npt.NDArray[np.uint64]
 
 _MASKS_KEPT = 1 << 17  # bounds the memory for fields of many distinct tokens: 16 MiB of 1,024 bits each
-_NEW_AT_ONCE = 1 << 16
+_NEW_AT_ONCE = 1 << 12
+_WORDS_PER_HASH = 8
 _POINT_BITS = 21  # a code point needs 21 bits
 
 
@@ -53,22 +54,24 @@ class TokenHasher:
     def __init__(self, key: bytes, *, label: str, tokens: Tokens, n_hashes: int, n_bits: int) -> None:
         self._hmac = HMAC(key, hashes.SHA256())
         self._prefix = label.encode() + b"\x00"
+        self._blocks = [bytes([block]) for block in range(-(-n_hashes // _WORDS_PER_HASH))]
         self._tokens, self._n_hashes, self._n_bits = tokens, n_hashes, n_bits
         self._forget()
 
     def __repr__(self) -> str:
         return f"TokenHasher({self._n_hashes} hashes, {self._n_bits} bits, key redacted)"
 
-    def positions(self, token: str) -> npt.NDArray[np.int64]:
-        """Bit positions of one token, shape (n_hashes,), in the order drawn."""
-        stream = b""
-        block = 0
-        while len(stream) < 4 * self._n_hashes:
-            hmac = self._hmac.copy()
-            hmac.update(self._prefix + token.encode("utf-8", "surrogatepass") + bytes([block]))
-            stream += hmac.finalize()
-            block += 1
-        words = np.frombuffer(stream, dtype="<u4", count=self._n_hashes).astype(np.uint64)
+    def positions(self, tokens: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Bit positions of tokens, shape (n, n_hashes), those of each in the order drawn."""
+        stream = bytearray()
+        for token in tokens:
+            message = self._prefix + token.encode()
+            for block in self._blocks:
+                hmac = self._hmac.copy()
+                hmac.update(message + block)
+                stream += hmac.finalize()
+        drawn = np.frombuffer(stream, "<u4").reshape(len(tokens), _WORDS_PER_HASH * len(self._blocks))
+        words = drawn[:, : self._n_hashes].astype(np.uint64)
         return ((words * np.uint64(self._n_bits)) >> np.uint64(32)).astype(np.int64)
 
     def add(self, values: pa.StringArray, filters: Words) -> None:
@@ -99,12 +102,14 @@ class TokenHasher:
         if len(self._known) > _MASKS_KEPT:
             self._forget()
         starts, text, valid = text_arrays(values)
-        bigrams = self._tokens is Tokens.BIGRAMS
-        unknown = np.empty(_NEW_AT_ONCE, np.uint64)
-        while n_new := _kernels.or_tokens(
-            starts, text, valid, bigrams, self._numbers, self._rows, self._masks, filters, unknown
-        ):
+        column = starts, text, valid, self._tokens is Tokens.BIGRAMS
+        todo, again = np.arange(len(values)), np.empty(len(values), np.int64)
+        unknown = np.empty(max(_NEW_AT_ONCE, int(np.diff(starts).max(initial=0)) + 1), np.uint64)
+        while len(todo):
+            known = self._numbers, self._rows, self._masks
+            n_done, n_new, n_again = _kernels.or_tokens(todo, *column, *known, filters, unknown, again)
             self._learn(np.unique(unknown[:n_new]))
+            todo = np.concatenate([again[:n_again], todo[n_done:]])
 
     def _forget(self) -> None:
         self._known = np.empty(0, np.uint64)
@@ -114,9 +119,11 @@ class TokenHasher:
     def _learn(self, new: npt.NDArray[np.uint64]) -> None:
         from pprl.site.encode._kernels import put
 
+        if not len(new):
+            return
         self._known = np.concatenate([self._known, new])
         self._masks = np.concatenate([self._masks, self._hashed([self._text(n) for n in new.tolist()])])
-        n_slots = 2 << len(self._known).bit_length()  # a quarter to a half of them taken
+        n_slots = 4 << len(self._known).bit_length()  # at most a quarter of them taken
         self._numbers, self._rows = np.zeros(n_slots, np.uint64), np.full(n_slots, -1, np.int64)
         put(self._known, self._numbers, self._rows)
 
@@ -127,8 +134,7 @@ class TokenHasher:
     def _hashed(self, tokens: Sequence[str]) -> Words:
         """The masks of tokens, shape (n, words)."""
         masks = np.zeros((len(tokens), self._n_bits // 64), np.uint64)
-        if tokens:
-            positions = np.array([self.positions(token) for token in tokens])
-            bits = np.uint64(1) << (positions % 64).astype(np.uint64)
-            np.bitwise_or.at(masks, (np.arange(len(tokens))[:, None], positions // 64), bits)
+        positions = self.positions(tokens)
+        bits = np.uint64(1) << (positions % 64).astype(np.uint64)
+        np.bitwise_or.at(masks, (np.arange(len(tokens))[:, None], positions // 64), bits)
         return masks

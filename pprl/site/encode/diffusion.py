@@ -108,20 +108,14 @@ class Diffusion:
     def __repr__(self) -> str:
         return "Diffusion(key redacted)"
 
-    def __call__(self, filters: Words) -> Words:
-        """Diffuse filters.
+    def apply(self, filters: Words) -> None:
+        """Diffuse filters in place.
 
         Parameters
         ----------
         filters : ndarray of uint64, shape (n, words), C order
             As `TokenHasher.add` fills them.
-
-        Returns
-        -------
-        ndarray of uint64, shape (n, words)
         """
         from pprl.site.encode._kernels import xor_taps
 
-        out: Words = np.empty_like(filters)
-        xor_taps(filters, self._taps, out)
-        return out
+        xor_taps(filters, self._taps)

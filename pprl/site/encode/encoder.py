@@ -14,7 +14,7 @@ from pprl.schema import FieldSpec, Kind, Schema, Tokens
 from pprl.schema.columns import exact_parts, token_columns
 from pprl.site.encode.bloom import TokenHasher
 from pprl.site.encode.diffusion import Diffusion
-from pprl.site.encode.exact import date_part, exact_tokens, match_key_values
+from pprl.site.encode.exact import date_part, exact_tokens, exact_tokens_of_few, match_key_values
 from pprl.site.keys import KeyTree
 
 Words = npt.NDArray[np.uint64]
@@ -94,14 +94,16 @@ class Encoder:
                 columns += [self._exact(batch, field, part) for part in exact_parts(field)]
         for key in schema.match_keys:
             secret = self._keys.derive(f"mk/{key.name}")
-            columns += [exact_tokens(values, secret) for values in match_key_values(key, batch, schema)]
+            hashed = exact_tokens if len(key.parts) > 1 else exact_tokens_of_few
+            columns += [hashed(values, secret) for values in match_key_values(key, batch, schema)]
         return pa.record_batch(columns, schema=self.columns)
 
     def _record_filters(self, batch: pa.RecordBatch) -> Words:
         filters = np.zeros((batch.num_rows, self._schema.filter.n_bits // 64), np.uint64)
         for field in self._schema.fields:
             self._add_filters(field, batch.column(field.name), filters)
-        return self._diffusions["record"](filters)
+        self._diffusions["record"].apply(filters)
+        return filters
 
     def _field_filters(self, batch: pa.RecordBatch, field: FieldSpec) -> Words:
         values = batch.column(field.name)
@@ -109,7 +111,8 @@ class Encoder:
             values = pc.if_else(pc.greater(pc.utf8_length(values), 1), values, None)
         filters = np.zeros((batch.num_rows, self._schema.filter.n_bits // 64), np.uint64)
         self._add_filters(field, values, filters)
-        return self._diffusions[field.key_group](filters)
+        self._diffusions[field.key_group].apply(filters)
+        return filters
 
     def _add_filters(self, field: FieldSpec, values: pa.StringArray, filters: Words) -> None:
         if field.kind is Kind.BIRTH_DATE and field.tokens is Tokens.POSITIONS:
@@ -125,8 +128,7 @@ class Encoder:
             values = date_part(values, part)
             # Day and month share a key, so that an exchange of the two shows.
             label = "year" if part == "year" else "day_or_month"
-        few = values.dictionary_encode()
-        return exact_tokens(few.dictionary, self._keys.derive(f"xt/{field.name}/{label}")).take(few.indices)
+        return exact_tokens_of_few(values, self._keys.derive(f"xt/{field.name}/{label}"))
 
 
 def _hashing(field: FieldSpec) -> tuple[str, int, Tokens]:

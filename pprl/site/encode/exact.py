@@ -49,6 +49,12 @@ def exact_tokens(values: pa.Array, key: bytes) -> pa.Array:
     return pa.array(tokens, mask=~valid)
 
 
+def exact_tokens_of_few(values: pa.Array, key: bytes) -> pa.Array:
+    """The same as `exact_tokens`, quicker where values stand many times."""
+    few = values.dictionary_encode()
+    return exact_tokens(few.dictionary, key).take(few.indices)
+
+
 def match_key_values(key: MatchKey, batch: pa.RecordBatch, schema: Schema) -> list[pa.Array]:
     """The composite values of one match key: strings that are hashed next.
 

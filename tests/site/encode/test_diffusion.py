@@ -21,6 +21,12 @@ def packed(bits):
     return np.packbits(bits, axis=1, bitorder="little").view("<u8").astype(np.uint64)
 
 
+def diffused(diffusion, filters):
+    filters = filters.copy()
+    diffusion.apply(filters)
+    return filters
+
+
 def share_set(words):
     return np.bitwise_count(words).sum(axis=1) / (64 * words.shape[1])
 
@@ -50,7 +56,7 @@ def test_distances_follow_the_map(n_taps, n_apart):
     left = with_bits(n_pairs, 200, seed=1)
     right = left ^ with_bits(n_pairs, n_apart, seed=2)
     diffuse = Diffusion(KEY, n_bits=N_BITS, n_taps=n_taps)
-    distances = share_set(diffuse(left) ^ diffuse(right))
+    distances = share_set(diffused(diffuse, left) ^ diffused(diffuse, right))
     assert abs(distances.mean() - exact(n_apart, n_taps)) < 3 * SD / math.sqrt(n_pairs)
     assert abs(distances.mean() - mapped(n_apart / N_BITS, n_taps)) < 3 * SD / math.sqrt(n_pairs) + 0.002
     assert distances.std() < 1.2 * SD
@@ -60,7 +66,9 @@ def test_distances_follow_the_map(n_taps, n_apart):
 @pytest.mark.parametrize("fill", [0.05, 0.15, 0.21, 0.3])
 def test_fill_follows_the_map_and_hides_the_length_of_values(n_taps, fill):
     n_rows = 400
-    out = Diffusion(KEY, n_bits=N_BITS, n_taps=n_taps)(with_bits(n_rows, round(fill * N_BITS), seed=3))
+    out = diffused(
+        Diffusion(KEY, n_bits=N_BITS, n_taps=n_taps), with_bits(n_rows, round(fill * N_BITS), seed=3)
+    )
     assert abs(share_set(out).mean() - mapped(fill, n_taps)) < 3 * SD / math.sqrt(n_rows) + 0.002
 
 
@@ -84,18 +92,18 @@ def test_every_input_bit_is_tapped_equally_often_and_none_twice_by_an_output_bit
 @given(st.lists(st.binary(min_size=64, max_size=64), min_size=2, max_size=2))
 def test_diffusion_is_linear(rows):
     one, two = (np.frombuffer(row, dtype=np.uint64).reshape(1, 8) for row in rows)
-    assert (DIFFUSE(one) ^ DIFFUSE(two) == DIFFUSE(one ^ two)).all()
+    assert (diffused(DIFFUSE, one) ^ diffused(DIFFUSE, two) == diffused(DIFFUSE, one ^ two)).all()
 
 
 def test_one_tap_is_a_permutation():
     filters = with_bits(50, 200, seed=4)
-    out = Diffusion(KEY, n_bits=N_BITS, n_taps=1)(filters)
+    out = diffused(Diffusion(KEY, n_bits=N_BITS, n_taps=1), filters)
     assert (share_set(out) == share_set(filters)).all()
     assert not (out == filters).all()
 
 
 def test_no_bit_gives_no_bit():
-    out = Diffusion(KEY, n_bits=128, n_taps=8)(np.zeros((3, 2), dtype=np.uint64))
+    out = diffused(Diffusion(KEY, n_bits=128, n_taps=8), np.zeros((3, 2), dtype=np.uint64))
     assert out.tolist() == [[0, 0]] * 3
 
 
@@ -106,16 +114,11 @@ def test_every_output_bit_is_the_xor_of_its_taps(n_rows, n_bits, n_taps):
     bits = np.unpackbits(words.astype("<u8").view(np.uint8), axis=1, bitorder="little")
     taps = draw_taps(KEY, n_bits=n_bits, n_taps=n_taps)
     expected = packed(np.ascontiguousarray(np.bitwise_xor.reduce(bits[:, taps], axis=2)))
-    assert (Diffusion(KEY, n_bits=n_bits, n_taps=n_taps)(words) == expected).all()
+    assert (diffused(Diffusion(KEY, n_bits=n_bits, n_taps=n_taps), words) == expected).all()
 
 
-def test_no_rows_and_the_caller_s_rows_are_left_alone():
-    diffuse = Diffusion(KEY, n_bits=128, n_taps=8)
-    assert diffuse(np.zeros((0, 2), dtype=np.uint64)).shape == (0, 2)
-    filters = np.full((2, 2), 5, dtype=np.uint64)
-    filters.flags.writeable = False
-    assert diffuse(filters).shape == (2, 2)
-    assert (filters == 5).all()
+def test_no_rows():
+    assert diffused(Diffusion(KEY, n_bits=128, n_taps=8), np.zeros((0, 2), dtype=np.uint64)).shape == (0, 2)
 
 
 def test_another_key_gives_other_taps():

@@ -82,7 +82,7 @@ def test_the_steps_between_are_known_too(vectors):
             n_hashes=field.n_hashes,
             n_bits=filters.n_bits,
         )
-        assert hasher.positions(known["token"]).tolist() == known["positions"]
+        assert hasher.positions([known["token"]]).tolist() == [known["positions"]]
     for group, (first, second, last) in vectors.get("taps", {}).items():
         taps = draw_taps(keys.derive(f"eld/{group}"), n_bits=filters.n_bits, n_taps=filters.n_taps)
         assert taps[[0, 1, -1]].tolist() == [first, second, last]
