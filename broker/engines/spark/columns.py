@@ -70,6 +70,11 @@ class Layout:
         """The layout without exact tokens and match keys, which near pairs do not depend on."""
         return replace(self, exact=(), n_key_columns=())
 
+    def row_bytes(self) -> int:
+        """Of one row's columns."""
+        n_numbers = 2 + len(self.exact) + sum(self.n_key_columns)
+        return len(self.filters) * self.schema.filter.n_bits // 8 + 8 * n_numbers + len(self.derived)
+
     def arrow_schema(self) -> pa.Schema:
         """Columns and types: ``row``, ``presence``, then those by number."""
         return pa.schema(

@@ -60,7 +60,8 @@ class SparkEngine:
     Parameters
     ----------
     session : SparkSession
-        Executors need this package and its dependencies, of the same versions.
+        Executors need this package and its dependencies, of the same versions. Its number of shuffle partitions is set
+        for each stage.
     shared : Path
         An existing folder that this process and all executors see under this name. Tokens are written into a private
         folder in it, which is gone at the end of the ``with`` block.
@@ -172,27 +173,16 @@ class SparkEngine:
         self._set_partitions(_TOKEN_BYTES * sum(column.size for key in other.keys for column in key))
         others = _tokens(self._store(other))
         held = (others if itself else _tokens(self._store(left))).where(sql.col("row") < n_left)
-        # All that count, the left ones of two sides by negative numbers. Most values stand once: spread them before
-        # they are counted, and do not count each part beforehand.
+        # All that count; of two sides the left one's rows by negative numbers.
         holders = others if itself else others.union(held.withColumn("row", -1 - sql.col("row")))
-        groups = holders.repartition(*_VALUE).groupBy(_VALUE)
-        n = sql.count("*")
-        if itself:
-            over = groups.agg((n * n).alias("size"), sql.min("row").alias("first"))
-            over = over.where(sql.col("first") < n_left)
-        else:
-            n_held = sql.count_if(sql.col("row") < 0)
-            over = groups.agg(((n - n_held) * n_held).alias("size"))
-        over = over.where(sql.col("size") > MAX_BLOCK_PAIRS)
-        over = over.select(_VALUE).persist()
+        over = _over_the_cap(holders, n_left=n_left if itself else None).persist()
         try:
             n_values = _by_key(over)
             if n_values:
                 n_records = _by_key(holders.join(over, _VALUE).select("key", "row").distinct())
                 held, others = (side.join(over, _VALUE, "left_anti") for side in (held, others))
-            found = held.withColumnRenamed("row", "left").join(
-                others.withColumnRenamed("row", "right"), _VALUE
-            )
+            held, others = held.withColumnRenamed("row", "left"), others.withColumnRenamed("row", "right")
+            found = held.join(others, _VALUE)
             if itself:
                 found = found.where(sql.col("left") < sql.col("right"))
             code = sql.col("left") * len(other) + sql.col("right")
@@ -216,8 +206,7 @@ class SparkEngine:
             return np.empty(0, dtype=np.int64)
         stored = self._store(left if right is None else right)
         n_tasks = self._session.sparkContext.defaultParallelism
-        row_bytes = sum(array.nbytes for array in left.filters.values()) // max(len(left), 1) + 64
-        n_rows = max(min(self._pairs_per_task * n_tasks // max(n_right, 1), _TILE_BYTES // row_bytes), 1)
+        n_rows = max(min(self._pairs_per_task * n_tasks // n_right, _TILE_BYTES // _row_bytes(left)), 1)
         found = []
         with progress("comparing filters", n_probed, unit="rows") as advance:
             for first in range(0, n_probed, n_rows):
@@ -231,11 +220,8 @@ class SparkEngine:
         self, evidence: Evidence, left: Dataset, right: _Stored, first: int, last: int, *, itself: bool
     ) -> npt.NDArray[np.int64]:
         """Codes of the near pairs of some left rows."""
-        of_left, of_right, n_right = (
-            Layout.of(left).filters_only(),
-            right.layout.filters_only(),
-            len(right.dataset),
-        )
+        of_left, of_right = (layout.filters_only() for layout in (Layout.of(left), right.layout))
+        n_right = len(right.dataset)
         sent = self._session.sparkContext.broadcast(to_bytes(of_left.to_batch(left, first, last)))
 
         def near(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -270,6 +256,7 @@ class SparkEngine:
             frame.toDF(*(f"{side}_{name}" for name in frame.columns))
             for side, frame in (("l", self._store(left).frame), ("r", self._store(right).frame))
         ]
+        self._set_partitions(len(pairs) * (_row_bytes(left) + _row_bytes(right)))
         folder = self._new_folder()
         with self._room():
             write_pairs(pairs, folder)
@@ -336,6 +323,11 @@ class SparkEngine:
         self._session.conf.set("spark.sql.shuffle.partitions", str(n))
 
 
+def _row_bytes(dataset: Dataset) -> int:
+    """Of one record's columns."""
+    return Layout.of(dataset).row_bytes()
+
+
 def _tokens(stored: _Stored) -> DataFrame:
     """Rows by the tokens of their match keys: ``row``, ``key``, ``token``; a token that a row holds twice once."""
     from pyspark.sql import functions as sql
@@ -350,6 +342,21 @@ def _tokens(stored: _Stored) -> DataFrame:
             held.append(sql.struct(sql.lit(key).alias("key"), again))
     rows = stored.frame.select("row", sql.explode(sql.array(*held)).alias("held"))
     return rows.select("row", "held.key", "held.token").where(sql.col("token") != 0)
+
+
+def _over_the_cap(holders: DataFrame, *, n_left: int | None) -> DataFrame:
+    """Values that too many rows hold: of two sides, or within one where some of the first ``n_left`` rows hold it."""
+    from pyspark.sql import functions as sql
+
+    # Most values stand once: rows are spread by value before they are counted, and no part is counted beforehand.
+    groups = holders.repartition(*_VALUE).groupBy(_VALUE)
+    n, n_held = sql.count("*"), sql.count_if(sql.col("row") < 0)
+    if n_left is None:
+        counts = groups.agg(((n - n_held) * n_held).alias("size"))
+    else:
+        counts = groups.agg((n * n).alias("size"), sql.min("row").alias("first"))
+        counts = counts.where(sql.col("first") < n_left)
+    return counts.where(sql.col("size") > MAX_BLOCK_PAIRS).select(_VALUE)
 
 
 def _by_key(frame: DataFrame) -> dict[int, int]:

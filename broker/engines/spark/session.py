@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -124,7 +125,8 @@ def spark_session(master: str, *, scratch: Path, conf: Mapping[str, str]) -> Ite
                 f"Spark did not start at {master} ({condition(error)}); its log tells why"
             ) from error
     try:
-        yield session
+        with _own_words():
+            yield session
     finally:
         session.stop()
         _stop_java()
@@ -237,6 +239,21 @@ def _own_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def _own_words() -> Iterator[None]:
+    """Keep py4j from logging the traceback of an interrupt, which it does by the root logger."""
+
+    def not_of_py4j(record: logging.LogRecord) -> bool:
+        return "py4j" not in Path(record.pathname).parts
+
+    root = logging.getLogger()
+    root.addFilter(not_of_py4j)
+    try:
+        yield
+    finally:
+        root.removeFilter(not_of_py4j)
 
 
 def _stop_java() -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from broker.engines import Engine
 from broker.engines.local import LocalEngine
-from broker.engines.spark import SparkEngine
+from broker.engines.spark import SparkEngine, columns
 from broker.engines.spark.session import check_installed
 from broker.matching.candidates import MAX_BLOCK_PAIRS, CappedKey, Scope
 from broker.matching.dataset import Dataset
@@ -59,7 +59,8 @@ def engine(request, tmp_path_factory) -> Iterator[Engine]:
             },
         ) as spark,
     ):
-        spark._pairs_per_task = 10_000
+        spark._pairs_per_task = 30_000
+        patch.setattr(columns, "ROWS_PER_FILE", 100)  # several tasks read a dataset
         yield spark
     assert not list(folder.glob("pprl-spark-*"))
 
