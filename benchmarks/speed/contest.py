@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.environment import ROOT, clean_variables
 from benchmarks.speed.cases import Case, Contestant
-from benchmarks.speed.environments import ROOT, clean_environment
 from benchmarks.speed.measure import Run, run
 from pprl.errors import PprlError
 
@@ -98,7 +98,7 @@ def hold(case: Case, *, folder: Path, repeats: int, budget_s: float, limit_s: fl
         Told of every run.
     """
     cores = sorted(os.sched_getaffinity(0))
-    environment = clean_environment() | {"PYTHONPATH": str(ROOT)}
+    environment = clean_variables() | {"PYTHONPATH": str(ROOT)}
     entries = [Entry(contestant) for contestant in case.contestants]
     for number in range(repeats):
         for entry in entries:

@@ -14,7 +14,8 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv
 
-from benchmarks.speed.environments import ROOT, clean_environment, interpreter
+from benchmarks.environment import ROOT, clean_variables
+from benchmarks.speed.environments import interpreter
 from pprl.errors import PprlError
 from pprl.schema import load_schema
 from pprl.site.normalise import normalise
@@ -151,7 +152,7 @@ class Workplace:
         csv.write_csv(pa.table(cleaned), target, csv.WriteOptions(quoting_style="needed"))
 
     def _call(self, words: Sequence[str]) -> None:
-        variables = clean_environment() | {"PYTHONPATH": str(ROOT)}
+        variables = clean_variables() | {"PYTHONPATH": str(ROOT)}
         done = subprocess.run(
             list(words), cwd=self.folder, env=variables, capture_output=True, text=True, check=False
         )

@@ -16,7 +16,6 @@ from pprl.console import note, progress
 
 if TYPE_CHECKING:
     from broker.engines import Engine
-    from broker.engines.tiles import TileStore
     from broker.matching.plan import Candidates
     from pprl.package import Manifest
 
@@ -221,14 +220,8 @@ def _local(unfinished: Path, job: dict[str, Any]) -> Iterator[Engine]:
     tiles = TileStore(unfinished, job)
     if tiles.n_found:
         note(f"going on with the unfinished run in {unfinished}")
-    with _kept_if_of_use(tiles, unfinished):
-        yield LocalEngine(tiles)
-
-
-@contextmanager
-def _kept_if_of_use(tiles: TileStore, unfinished: Path) -> Iterator[None]:
     try:
-        yield
+        yield LocalEngine(tiles)
     except BaseException:
         if tiles.count():
             note(
@@ -272,12 +265,12 @@ def _say_plan(manifests: Sequence[Manifest], candidates: Candidates, *, as_json:
             f"  {one['filter_comparisons']:,} comparisons of filters, about {one['candidates']:,} candidates, "
             f"{_duration(one['seconds'])}"
         )
-    click.echo(
-        f"in all about {_duration(described['seconds'])} and {described['bytes'] / 2**30:.1f} GiB of memory; "
-        f"this machine compares {described['comparisons_per_s'] / 1e6:,.0f} million pairs a second"
-        if described["comparisons_per_s"]
-        else f"in all about {_duration(described['seconds'])} and {described['bytes'] / 2**30:.1f} GiB of memory"
+    total = (
+        f"in all about {_duration(described['seconds'])} and {described['bytes'] / 2**30:.1f} GiB of memory"
     )
+    if described["comparisons_per_s"]:
+        total += f"; this machine compares {described['comparisons_per_s'] / 1e6:,.0f} million pairs a second"
+    click.echo(total)
 
 
 def _duration(seconds: float) -> str:

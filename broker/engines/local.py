@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from broker.engines import Progress
+from broker.engines import Engine
 from broker.engines.tiles import TileStore
-from broker.matching.candidates import Found, Pairs, Rows, Scope, merge, pairs_sharing_a_key
+from broker.matching.candidates import CappedKey, Pairs, Rows, pairs_sharing_a_key
 from broker.matching.dataset import Dataset
 from broker.matching.evidence import Evidence, Vectors
 from broker.token_arrays import drop_pages
+from pprl.console import Progress
 
 PAIRS_PER_TILE = 20_000_000_000
 """Compared between two looks at the disk, some 20 seconds of work."""
 _PAIRS_PER_CHUNK = 1 << 20
 
 
-class LocalEngine:
+class LocalEngine(Engine):
     """Runs the stages in this process.
 
     Parameters
@@ -40,22 +41,14 @@ class LocalEngine:
         self._tiles, self._pairs_per_tile, self._n_threads = tiles, pairs_per_tile, n_threads
         self._n_searches = 0  # the searches of a run come in a fixed order, so their number names a tile
 
-    def candidates(
-        self, evidence: Evidence, left: Dataset, right: Dataset | None, scope: Scope, *, progress: Progress
-    ) -> Found:
-        """See `Engine.candidates`."""
-        n_right = len(left if right is None else right)
-        with progress("joining match keys", None):
-            by_key, capped = pairs_sharing_a_key(left, right, n_left=scope.n_left)
+    def pairs_sharing_a_key(
+        self, left: Dataset, right: Dataset | None, *, n_left: int
+    ) -> tuple[Rows, tuple[CappedKey, ...]]:
+        """See `Engine.pairs_sharing_a_key`."""
+        found = pairs_sharing_a_key(left, right, n_left=n_left)
         for dataset in (left, right or left):
             drop_pages(*(column for columns in dataset.keys for column in columns))
-        by_bucket = None
-        if scope.n_tables:
-            with progress("sorting into buckets", None):
-                by_bucket = evidence.bucketed(left, right, n_tables=scope.n_tables)
-        by_filter = self._near(evidence, left, right, scope.n_probed, progress)
-        n_possible = scope.n_possible(n_right, itself=right is None)
-        return merge(by_filter, by_key, capped, n_right=n_right, n_possible=n_possible, by_bucket=by_bucket)
+        return found
 
     def compare(self, evidence: Evidence, left: Dataset, right: Dataset, pairs: Pairs) -> Vectors:
         """See `Engine.compare`."""
@@ -65,9 +58,10 @@ class LocalEngine:
         ]
         return np.concatenate(chunks)
 
-    def _near(
-        self, evidence: Evidence, left: Dataset, right: Dataset | None, n_probed: int, progress: Progress
+    def near_pairs(
+        self, evidence: Evidence, left: Dataset, right: Dataset | None, n_probed: int, *, progress: Progress
     ) -> Rows:
+        """See `Engine.near_pairs`."""
         if not n_probed or not evidence.compares_filters:
             return np.empty(0, dtype=np.int64)
         n_right = len(left if right is None else right)

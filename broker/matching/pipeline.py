@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from broker.engines import Advance, Engine, Progress
+from broker.engines import Engine
 from broker.engines.local import LocalEngine
 from broker.matching import quality, resolve, weigh
 from broker.matching.candidates import CappedKey, Found, Pairs, Scope, shared_keys
@@ -21,6 +21,7 @@ from broker.matching.evidence.model import Features, Floats
 from broker.matching.plan import Candidates, ComparisonPlan, Plan, Size, make_plan
 from broker.matching.quality import THRESHOLDS, Estimate
 from broker.matching.resolve import Links, gather_entities
+from pprl.console import Advance, Progress, silent
 from pprl.errors import LinkageError
 
 DEFAULT_THRESHOLD = 0.5
@@ -128,10 +129,6 @@ class Linkage:
     threshold: float
 
 
-def _silent(label: str, total: int | None, *, unit: str = "") -> AbstractContextManager[Advance]:
-    return nullcontext(lambda _: None)
-
-
 def plan_for(datasets: Sequence[Dataset], candidates: Candidates = "auto") -> Plan:
     """The plan of a run over these datasets.
 
@@ -156,7 +153,7 @@ def link(
     seed: int = 0,
     candidates: Candidates = "auto",
     engine: Engine | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Linkage:
     """Link datasets of one schema, every two of them, and gather entities over all.
 
@@ -229,7 +226,9 @@ def _compare(
         # A dataset that may hold duplicates is no null of its own; the others tell what strangers look like.
         strangers = tuple(datasets[d] for d, _ in plan.null)
         evidence = evidence_for(left, None if itself else right, strangers, seed=seed)
-        left, right = evidence.prepare(left), evidence.prepare(right)
+        numbers = {plan.rows, plan.columns, *(d for d, _ in plan.null)}
+        prepared = {d: evidence.prepare(datasets[d]) for d in sorted(numbers)}
+        left, right = prepared[plan.rows], prepared[plan.columns]
         found = engine.candidates(evidence, left, None if itself else right, plan.cross, progress=show)
         pairs = found.pairs
 
@@ -239,8 +238,8 @@ def _compare(
         pair_weight = _stands_for(found, plan.cross)
 
     with clock("strangers"):
-        scopes = [scope for _, scope in plan.null]
-        null = _null(engine, evidence, strangers, scopes, n_possible=pairs.n_possible, progress=show)
+        within = [(prepared[d], scope) for d, scope in plan.null]
+        null = _null(engine, evidence, within, n_possible=pairs.n_possible, progress=show)
 
     with clock("weigh"), show("weighing", None):
         exclusive = (not itself and right.duplicate_free, not itself and left.duplicate_free)
@@ -359,16 +358,14 @@ class _Null:
 def _null(
     engine: Engine,
     evidence: Evidence,
-    datasets: Sequence[Dataset],
-    scopes: Sequence[Scope],
+    within: Sequence[tuple[Dataset, Scope]],
     *,
     n_possible: int,
     progress: Progress,
 ) -> _Null:
-    """Look at the candidate pairs within datasets; together they stand for ``n_possible`` pairs."""
+    """Look at the candidate pairs within prepared datasets; together they stand for ``n_possible`` pairs."""
     parts, n_within = [], 0
-    for dataset, scope in zip(datasets, scopes, strict=True):
-        dataset = evidence.prepare(dataset)
+    for dataset, scope in within:
         found = engine.candidates(evidence, dataset, None, scope, progress=progress)
         with progress("comparing strangers", None):
             vectors, of_pair = patterns(engine.compare(evidence, dataset, dataset, found.pairs))

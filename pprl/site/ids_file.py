@@ -7,13 +7,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pprl.guid import TEXT_CHARACTERS, to_characters
 from pprl.site.text_arrays import string_array, text_arrays
 
 HEADER = b"record_guid,local_id\n"
 
-_GROUPS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))  # of digits, with a dash or the comma behind each
-_N_CHARACTERS = 37
-_DIGITS = np.frombuffer(bytes(range(256)).hex().encode("ascii"), np.uint16)  # two characters for each byte
 _TO_BE_QUOTED = b'",\r\n'
 
 
@@ -40,12 +38,9 @@ def ids_lines(guids: npt.NDArray[np.uint8], local_ids: pa.StringArray) -> bytes:
 
 def _guid_cells(guids: npt.NDArray[np.uint8]) -> pa.StringArray:
     """GUIDs as text, each with a comma behind it."""
-    digits = np.take(_DIGITS, guids).view(np.uint8)
-    cells = np.full((len(guids), _N_CHARACTERS), ord("-"), np.uint8)
-    for group, (start, stop) in enumerate(_GROUPS):
-        cells[:, start + group : stop + group] = digits[:, start:stop]
-    cells[:, -1] = ord(",")
-    starts = np.arange(0, cells.size + 1, _N_CHARACTERS, dtype=np.int32)
+    cells = np.full((len(guids), TEXT_CHARACTERS + 1), ord(","), np.uint8)
+    cells[:, :-1] = to_characters(guids)
+    starts = np.arange(0, cells.size + 1, TEXT_CHARACTERS + 1, dtype=np.int32)
     return string_array(starts, cells, np.ones(len(guids), np.bool_))
 
 

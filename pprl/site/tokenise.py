@@ -12,13 +12,14 @@ are, beside the two files, only tokens, in a scratch file without a name. Both f
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
+from pprl.console import Advance, Progress, silent
 from pprl.errors import PprlError
 from pprl.files import new_files, scratch_file
 from pprl.guid import RandomBytes, new_guids
@@ -37,19 +38,6 @@ from pprl.site.readers.columns import LOCAL_ID
 from pprl.site.readers.source import ROWS_PER_CHUNK
 from pprl.site.shuffle import GuidOrder
 from pprl.site.workers import Chunk, Recipe, encode_chunks
-
-Advance = Callable[[int], None]
-
-
-class Progress(Protocol):
-    """Shows how far it is, as `pprl.console.progress` does."""
-
-    def __call__(self, label: str, total: int | None, *, unit: str = "") -> AbstractContextManager[Advance]:
-        """Show a stage while the block runs; what it gives is called with the number of units just done."""
-
-
-def _silent(label: str, total: int | None, *, unit: str = "") -> AbstractContextManager[Advance]:
-    return nullcontext(lambda _: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +81,7 @@ def tokenise(
     workers: int = 1,
     rows_per_chunk: int = ROWS_PER_CHUNK,
     random_bytes: RandomBytes = os.urandom,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Tokenised:
     """Turn files of patients into a token package for the broker.
 

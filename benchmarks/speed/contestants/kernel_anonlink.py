@@ -10,29 +10,20 @@ from typing import Any
 
 import numpy as np
 from anonlink.similarities import dice_coefficient_accelerated
-from bitarray import bitarray
 
+from benchmarks.speed.contestants.bits import bitarrays
 from benchmarks.speed.contestants.report import Stopwatch, arguments, report
 
 
 def main(job: dict[str, Any]) -> None:
     """Do the job: ``left``, ``right``, ``fifths``, ``pairs`` (file to write)."""
-    left, right = (_bitarrays(job[side]) for side in ("left", "right"))
+    left, right = (bitarrays(job[side]) for side in ("left", "right"))
     dice_coefficient_accelerated((left[:64], right[:64]), job["fifths"] / 5)
     watch = Stopwatch()
     with watch.part("timed"):
         _, (rows, columns) = dice_coefficient_accelerated((left, right), job["fifths"] / 5, k=None)
     np.save(job["pairs"], np.asarray(rows, dtype=np.int64) * len(right) + np.asarray(columns, dtype=np.int64))
     report(watch, packages=("anonlink", "bitarray", "numpy"), n_pairs=len(rows))
-
-
-def _bitarrays(path: str) -> list[Any]:
-    filters = []
-    for row in np.load(path):
-        bits = bitarray()
-        bits.frombytes(row.tobytes())
-        filters.append(bits)
-    return filters
 
 
 if __name__ == "__main__":

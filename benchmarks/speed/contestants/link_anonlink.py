@@ -19,8 +19,8 @@ from typing import Any
 import anonlink
 import numpy as np
 from anonlink.similarities import dice_coefficient_accelerated
-from bitarray import bitarray
 
+from benchmarks.speed.contestants.bits import bitarrays
 from benchmarks.speed.contestants.report import Stopwatch, arguments, report, write_pairs
 
 _filters: list[list[Any]] = []
@@ -32,7 +32,7 @@ def main(job: dict[str, Any]) -> None:
     ``left``, ``right`` (filters), ``left_records``, ``right_records`` (CSV with the ids), ``thresholds``,
     ``processes``, ``pairs`` (file to write). The first threshold is timed; the others are for the score alone.
     """
-    _filters.extend(_bitarrays(job[side]) for side in ("left", "right"))
+    _filters.extend(bitarrays(job[side]) for side in ("left", "right"))
     ids = [_ids(job[f"{side}_records"]) for side in ("left", "right")]
     threshold, *others = job["thresholds"]
     watch = Stopwatch()
@@ -93,15 +93,6 @@ def _write(path: str, groups: Any, ids: list[list[str]]) -> None:
 def _ids(path: str) -> list[str]:
     with Path(path).open(encoding="utf-8", newline="") as file:
         return [row["record_id"] for row in csv.DictReader(file)]
-
-
-def _bitarrays(path: str) -> list[Any]:
-    filters = []
-    for row in np.load(path):
-        bits = bitarray()
-        bits.frombytes(row.tobytes())
-        filters.append(bits)
-    return filters
 
 
 if __name__ == "__main__":

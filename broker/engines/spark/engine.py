@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from broker.engines import Progress
+from broker.engines import Engine
 from broker.engines.spark.columns import (
     Layout,
     from_bytes,
@@ -26,9 +26,10 @@ from broker.engines.spark.columns import (
     write_pairs,
 )
 from broker.engines.spark.session import check_master, is_local, spark_session, spark_work
-from broker.matching.candidates import MAX_BLOCK_PAIRS, CappedKey, Found, Pairs, Rows, Scope, merge
+from broker.matching.candidates import MAX_BLOCK_PAIRS, CappedKey, Pairs, Rows
 from broker.matching.dataset import Dataset
 from broker.matching.evidence import Evidence, Vectors
+from pprl.console import Progress
 from pprl.errors import LinkageError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class _Stored:
     frame: DataFrame
 
 
-class SparkEngine:
+class SparkEngine(Engine):
     """Runs the stages on Spark; the same pairs and vectors as `broker.engines.local.LocalEngine`, to the byte.
 
     Parameters
@@ -131,21 +132,6 @@ class SparkEngine:
         self._stored.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def candidates(
-        self, evidence: Evidence, left: Dataset, right: Dataset | None, scope: Scope, *, progress: Progress
-    ) -> Found:
-        """See `Engine.candidates`."""
-        n_right = len(left if right is None else right)
-        with progress("joining match keys", None), spark_work("joining match keys"):
-            by_key, capped = self._pairs_sharing_a_key(left, right, n_left=scope.n_left)
-        by_bucket = None
-        if scope.n_tables:
-            with progress("sorting into buckets", None):
-                by_bucket = evidence.bucketed(left, right, n_tables=scope.n_tables)
-        by_filter = self._near(evidence, left, right, scope.n_probed, progress)
-        n_possible = scope.n_possible(n_right, itself=right is None)
-        return merge(by_filter, by_key, capped, n_right=n_right, n_possible=n_possible, by_bucket=by_bucket)
-
     def compare(self, evidence: Evidence, left: Dataset, right: Dataset, pairs: Pairs) -> Vectors:
         """See `Engine.compare`."""
         none = evidence.compare(left.rows(0, 0), right.rows(0, 0), pairs.some(slice(0)))
@@ -161,7 +147,8 @@ class SparkEngine:
 
     # Match keys
 
-    def _pairs_sharing_a_key(
+    @spark_work("joining match keys")
+    def pairs_sharing_a_key(
         self, left: Dataset, right: Dataset | None, *, n_left: int
     ) -> tuple[Rows, tuple[CappedKey, ...]]:
         """As `broker.matching.candidates.pairs_sharing_a_key`, each pair once."""
@@ -197,8 +184,8 @@ class SparkEngine:
 
     # Filters
 
-    def _near(
-        self, evidence: Evidence, left: Dataset, right: Dataset | None, n_probed: int, progress: Progress
+    def near_pairs(
+        self, evidence: Evidence, left: Dataset, right: Dataset | None, n_probed: int, *, progress: Progress
     ) -> Rows:
         """Codes of near pairs: probed rows go to all executors in tiles, the right rows lie spread over them."""
         n_right = len(left if right is None else right)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.environment import ROOT, clean_variables
 from benchmarks.speed import cases, inputs
 from benchmarks.speed.cases import CASES
-from benchmarks.speed.environments import ROOT, clean_environment
 from benchmarks.speed.inputs import Workplace
 from benchmarks.speed.measure import Run
 from pprl.errors import PprlError
@@ -106,7 +106,7 @@ def test_found_pairs_are_held_against_ours(place: Workplace) -> None:
 
 
 def _run(words: list[str]) -> dict[str, Any]:
-    variables = clean_environment() | {"PYTHONPATH": str(ROOT)}
+    variables = clean_variables() | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, capture_output=True, text=True, env=variables, check=True)
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return said
