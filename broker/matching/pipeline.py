@@ -277,7 +277,9 @@ def _compare(
         )
         by_filter = fit.posterior * (found.from_filter & probed)
         bucket_recall = (
-            float(by_filter @ found.from_bucket / by_filter.sum()) if plan.cross.n_tables else None
+            float(by_filter @ found.from_bucket / max(by_filter.sum(), 1e-300))
+            if plan.cross.n_tables
+            else None
         )
         estimates = quality.estimate(pairs, fit.posterior, links, n_missed=n_missed, seed=seed)
         even = float(np.log(max(pairs.n_possible / fit.n_matches - 1, 1e-9)))

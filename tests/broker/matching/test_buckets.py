@@ -12,6 +12,12 @@ from broker.matching import plan
 from broker.matching.buckets import n_sampled_bits, pairs_sharing_a_bucket
 from broker.matching.pipeline import link
 
+from ..population import FIELDS
+from ..tokens import a_dataset, a_schema
+
+ANN = {"given_name": "ann", "surname": "lee", "birth_date": "19800513", "sex": "f"}
+BOB = {"given_name": "bob", "surname": "king", "birth_date": "19611128", "sex": "m"}
+
 
 @pytest.mark.parametrize("itself", [False, True])
 def test_what_meets_is_near_and_what_is_equal_meets(datasets, itself):
@@ -70,3 +76,12 @@ def test_a_linkage_by_buckets_tells_their_recall(datasets, linked, monkeypatch):
 def test_no_buckets_for_a_filter_a_field(datasets):
     comparison = link(datasets("fields"), candidates="lsh").comparisons[0]
     assert (comparison.route, comparison.bucket_recall) == ("match keys", None)
+
+
+def test_without_a_near_pair_the_buckets_hold_none():
+    schema = a_schema("standard")
+    linkage = link([a_dataset(schema, [dict.fromkeys(FIELDS)] * 9, name) for name in "ab"], candidates="lsh")
+    (comparison,) = linkage.comparisons
+    assert comparison.bucket_recall == 0
+    near = [a_dataset(schema, [ANN], "a"), a_dataset(schema, [BOB], "b")]
+    assert link(near, candidates="lsh").comparisons[0].bucket_recall == 0
