@@ -7,7 +7,7 @@ import pytest
 
 from broker.matching.candidates import Pairs
 from broker.matching.evidence import FieldEvidence
-from broker.matching.evidence import fields as fields_module
+from broker.matching.evidence.fields import model
 from pprl.schema import Schema, parse_schema
 
 from ...tokens import a_dataset, a_schema
@@ -133,7 +133,7 @@ def of_rows(schema: Schema, left, right) -> list[dict[str, str | None]]:
 @pytest.fixture(scope="module")
 def answers():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fields_module, "_SAMPLE", 1000)
+        patch.setattr(model, "_SAMPLE", 1000)
         left, right = ([ANN | case[side] for case in CASES.values()] for side in (0, 1))
         return dict(zip(CASES, of_rows(a_schema("fields"), left, right), strict=True))
 
@@ -146,7 +146,7 @@ def test_what_the_evidence_says(answers, case):
 
 @pytest.fixture
 def small_sample(monkeypatch):
-    monkeypatch.setattr(fields_module, "_SAMPLE", 1000)
+    monkeypatch.setattr(model, "_SAMPLE", 1000)
 
 
 def test_what_one_dataset_lacks_is_not_compared(small_sample):

@@ -1,0 +1,64 @@
+"""Parts of an address that depend on another part: what they say is weighed given whether that one is equal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from broker.matching.candidates import Pairs
+from broker.matching.dataset import Dataset
+from broker.matching.evidence import levels as lv
+from broker.matching.evidence.fields.column import Column, Counts
+from broker.matching.evidence.model import Floats
+from pprl.schema import FieldSpec, Kind, Schema
+
+CHAINED = (Kind.CITY, Kind.STREET)
+
+_LABELS = (*lv.LABELS[1 : lv.EQUAL], "equal")
+_N_LEVELS = len(_LABELS)  # in each state of the condition
+
+
+def condition_of(field: FieldSpec, compared: Sequence[FieldSpec]) -> FieldSpec | None:
+    """The field that an address part depends on: the postcode, or else the city."""
+    if field.kind not in CHAINED:
+        return None
+    for kind in (Kind.POSTCODE, Kind.CITY):
+        for other in compared:
+            if other.kind is kind and other is not field and other.n_hashes:
+                return other
+    return None
+
+
+class ChainedColumn(Column):
+    """A city or a street by similarity, in two contexts: the condition is equal, or it is not.
+
+    Parameters
+    ----------
+    field, condition : FieldSpec
+        The part, and the one that it depends on.
+    schema : Schema
+    """
+
+    def __init__(self, field: FieldSpec, condition: FieldSpec, schema: Schema) -> None:
+        states = [f"{condition.name} {state}" for state in ("not equal", "equal")]
+        super().__init__(
+            field,
+            ("missing", *(f"{label}, {state}" for state in states for label in _LABELS)),
+            (0.0, *lv.M_PRIOR, *lv.M_PRIOR),
+        )
+        self._condition, self._schema = condition, schema
+
+    def levels(self, left: Dataset, right: Dataset, pairs: Pairs) -> lv.Levels:
+        """See `Column.levels`."""
+        level = lv.similarity_levels(self._schema, self.field, left, right, pairs, by_rarity=False)
+        equal = lv.bits_apart(left, right, pairs, self._condition.name, self._condition.name) == 0
+        return np.where((level > 0) & equal, level + _N_LEVELS, level).astype(np.int8)
+
+    def u(self, counts: Counts) -> Floats:
+        """See `Column.u`; within each context, as m is."""
+        u = np.ones(len(counts))
+        for first in (1, 1 + _N_LEVELS):
+            seen = counts[first : first + _N_LEVELS]
+            u[first : first + _N_LEVELS] = (seen + 0.3) / max(seen.sum() + 0.3 * _N_LEVELS, 1)
+        return u
