@@ -12,7 +12,15 @@ ROOT = Path(__file__).parents[1]
 # From the ground up: a part imports of lower lines only; on the three lowest, of its neighbours as well.
 LAYERS = [
     ["pprl.errors"],
-    ["pprl.guid", "pprl.files", "pprl.console", "pprl.compiled"],
+    [
+        "pprl.guid",
+        "pprl.files",
+        "pprl.console",
+        "pprl.compiled",
+        "pprl.distance",
+        "pprl.suppression",
+        "pprl.labels",
+    ],
     ["pprl.schema", "pprl.similarity"],
     ["pprl.package"],
     ["pprl.site", "pprl.cohort"],
@@ -29,6 +37,8 @@ FOR_THE_BROKER = {
     "pprl.files",
     "pprl.console",
     "pprl.compiled",
+    "pprl.distance",
+    "pprl.suppression",
 }
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 

@@ -10,7 +10,6 @@
 
 from pprl.cohort.categories import CategoryMap, load_category_map
 from pprl.cohort.comparison import Comparison, Representation, Verdict, represent
-from pprl.cohort.distance import jensen_shannon_distance
 from pprl.cohort.population import Population, Reference, ReferenceRow, RowKind
 from pprl.cohort.reference_csv import load_reference
 from pprl.cohort.report import to_json, to_markdown, to_rows, write_report
@@ -26,7 +25,6 @@ __all__ = [
     "Representation",
     "RowKind",
     "Verdict",
-    "jensen_shannon_distance",
     "load_category_map",
     "load_cohort",
     "load_reference",

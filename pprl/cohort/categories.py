@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pprl.cohort.textfile import read_csv, read_text
 from pprl.errors import CohortError
+from pprl.labels import OMB_MAP, label_key, omb_text
 
 NOT_REPORTED = "Not reported"
 SUPPRESSED = "Suppressed"
@@ -25,11 +26,6 @@ JOINT = "*"
 _HEADER = ("attribute", "label", "category")
 BUILTIN = "builtin:"
 _EVERY = "*"
-
-
-def label_key(text: str) -> str:
-    """What two spellings of one label share: no case, single blanks."""
-    return " ".join(text.split()).casefold()
 
 
 def is_gap(category: str) -> bool:
@@ -141,11 +137,13 @@ def builtin_text(name: str, *, prefix: str = "", ending: str) -> str:
     """
     files = {entry.name: entry for entry in (resources.files("pprl.cohort") / "reference").iterdir()}
     wanted = f"{prefix}{name.removeprefix(BUILTIN)}{ending}"
+    if wanted == OMB_MAP:
+        return omb_text()
     if wanted in files:
         return files[wanted].read_text(encoding="utf-8")
     names = sorted(
         file.removeprefix(prefix).removesuffix(ending)
-        for file in files
+        for file in [*files, OMB_MAP]
         if file.startswith(prefix) and file.endswith(ending) and (ending == ".map.csv" or ".map." not in file)
         if prefix or not file.startswith("cohort-")
     )

@@ -12,12 +12,12 @@ import numpy as np
 
 from pprl.cohort.categories import JOINT, CategoryMap
 from pprl.cohort.description import Description, describe, describe_quantity
-from pprl.cohort.distance import jensen_shannon_distance
 from pprl.cohort.population import Period, Population, Reference
 from pprl.cohort.suppression import suppress_small
 from pprl.cohort.table import CohortTable, Paired, SuppressedAs, pair, tabulate
 from pprl.cohort.tallies import Cohort
 from pprl.cohort.uncertainty import missing_bounds, perfect_distances, resampled_distances
+from pprl.distance import jensen_shannon_distance
 from pprl.errors import CohortError
 
 N_RESAMPLES = 10_000

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pprl.cohort.comparison import Comparison, Representation, base_name
-from pprl.cohort.distance import Floats
 from pprl.cohort.wording import SHORT
+from pprl.distance import Floats
 
 # Of Okabe and Ito's colours, told apart with any colour vision; the hatching tells them apart without colour.
 _COHORT = "#0072B2"

@@ -17,9 +17,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from pprl.cohort.categories import CategoryMap, is_gap, label_key, load_category_map, resolve
-from pprl.cohort.distance import Floats
+from pprl.cohort.categories import CategoryMap, is_gap, load_category_map, resolve
+from pprl.distance import Floats
 from pprl.errors import CohortError
+from pprl.labels import label_key
 
 Period = tuple[dt.date | None, dt.date | None]
 """First and last day, both counted; None is open."""

@@ -11,9 +11,9 @@ import numpy as np
 
 from pprl.cohort.comparison import Comparison, Representation, base_name
 from pprl.cohort.description import Description
-from pprl.cohort.distance import Floats
 from pprl.cohort.table import pooled_label
 from pprl.cohort.wording import SHORT, base_sentence, missing_sentence, notes, sentence
+from pprl.distance import Floats
 from pprl.files import new_folder
 
 REPORT_VERSION = 1

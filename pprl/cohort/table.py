@@ -18,14 +18,14 @@ from pprl.cohort.categories import (
     SUPPRESSED,
     CategoryMap,
     is_gap,
-    label_key,
     load_category_map,
     resolve,
 )
-from pprl.cohort.distance import Floats
 from pprl.cohort.population import Population
 from pprl.cohort.tallies import Tally
+from pprl.distance import Floats
 from pprl.errors import CohortError
+from pprl.labels import label_key
 
 SuppressedAs = Literal["split", "pool"]
 """How cells known only together enter a distance: in equal parts, or as one category."""

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pprl.cohort.categories import BUILTIN, JOINT, builtin_text, label_key
+from pprl.cohort.categories import BUILTIN, JOINT, builtin_text
 from pprl.cohort.textfile import read_csv
 from pprl.errors import CohortError
+from pprl.labels import label_key
 
 MAX_LABELS = 5000
 """An attribute with more labels than this is no category, and its labels are not repeated in any message."""

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from pprl.cohort.distance import Floats, divergence_terms, jensen_shannon_distance
+from pprl.distance import Floats, divergence_terms, jensen_shannon_distance
 
 _CELLS_AT_ONCE = 2_000_000
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pprl.cohort import Comparison, Verdict, jensen_shannon_distance, load_cohort, load_reference, represent
+from pprl.cohort import Comparison, Verdict, load_cohort, load_reference, represent
+from pprl.distance import jensen_shannon_distance
 
 PUBLISHED = json.loads((Path(__file__).parent / "published.json").read_text())
 REFERENCES = {row["cohort"]: row["reference"] for row in PUBLISHED["figures"]}

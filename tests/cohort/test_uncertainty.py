@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from pprl.cohort import Verdict, jensen_shannon_distance, load_cohort, load_reference, represent
+from pprl.cohort import Verdict, load_cohort, load_reference, represent
 from pprl.cohort.table import CohortTable, HiddenCount
 from pprl.cohort.uncertainty import missing_bounds, perfect_distances, resampled_distances
+from pprl.distance import jensen_shannon_distance
 
 COUNTS = st.lists(st.integers(0, 50), min_size=3, max_size=3).filter(any)
 

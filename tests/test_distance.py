@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.spatial.distance import jensenshannon
 
-from pprl.cohort import jensen_shannon_distance
+from pprl.distance import jensen_shannon_distance
 
 WEIGHTS = st.floats(0, 1e6, allow_subnormal=False)
 
