@@ -61,6 +61,8 @@ class Fit:
         Weight of a pair whose features are all zero.
     n_matches : float
         Expected matches among all pairs.
+    odds : float
+        Against any one pair before evidence and competition, as in `odds_against`.
     posterior : ndarray of float64, shape (pairs,)
         Of the candidate pairs, competition taken into account.
     rounds : int
@@ -72,6 +74,7 @@ class Fit:
     weights: Floats
     intercept: float
     n_matches: float
+    odds: float
     posterior: Floats
     rounds: int
     converged: bool
@@ -108,20 +111,37 @@ def compete(
     -------
     ndarray of float64, shape (pairs,)
     """
-    prior = n_matches / pairs.n_possible
-    ratio = np.exp(np.minimum(log_ratio, _MAX_WEIGHT))
-    alone = 1.0
+    ratio = ratios(log_ratio)
     taken = []
     for rows, n_rows, only_one in zip((pairs.left, pairs.right), shape, exclusive, strict=True):
         total = np.zeros(n_rows if only_one else 0)
         if only_one:
             _loops.add_up(rows, ratio, of_pair, total)
-            alone *= 1 - min(n_matches / n_rows, _MAX_OVERLAP)
         taken.append(total)
     posterior = np.empty(len(pairs))
-    odds = max(1.0, alone / prior)
+    odds = odds_against(n_matches, pairs.n_possible, shape, exclusive=exclusive)
     _loops.share_out(pairs.left, pairs.right, ratio, of_pair, taken[0], taken[1], odds, posterior)
     return posterior
+
+
+def ratios(log_ratio: Floats) -> Floats:
+    """``exp(log_ratio)``, the likelihood ratios that compete; weights beyond 40 nats count as 40."""
+    out: Floats = np.exp(np.minimum(log_ratio, _MAX_WEIGHT))
+    return out
+
+
+def odds_against(
+    n_matches: float, n_possible: int, shape: tuple[int, int], *, exclusive: tuple[bool, bool]
+) -> float:
+    """The odds that a row has no match on the other side, to one given row of it; at least 1.
+
+    ``(1 - n/nA) (1 - n/nB) N / n``, the factor of a side only where its rows have at most one match.
+    """
+    alone = 1.0
+    for n_rows, only_one in zip(shape, exclusive, strict=True):
+        if only_one:
+            alone *= 1 - min(n_matches / n_rows, _MAX_OVERLAP)
+    return max(1.0, alone / (n_matches / n_possible))
 
 
 def fit(
@@ -201,6 +221,7 @@ def fit(
         weights=beta[1:],
         intercept=float(beta[0] - np.log(n_matches / n_possible)),
         n_matches=float(np.clip(total, _MIN_MATCHES, most)),
+        odds=odds_against(n_matches, n_possible, shape, exclusive=exclusive),
         posterior=posterior,
         rounds=rounds,
         converged=converged,
