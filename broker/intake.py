@@ -30,6 +30,7 @@ from pprl.schema.columns import (
     exact_parts,
     filter_column,
     key_columns,
+    stratum_column,
 )
 
 BYTES_IN_MEMORY = 1024 * 1024 * 1024
@@ -236,6 +237,7 @@ def _load(package: Package, arrays: TokenArrays) -> Dataset:
         else {},
         keys=tuple(tuple(columns[name] for name in key_columns(key)) for key in schema.match_keys),
         duplicate_free=manifest.duplicate_free,
+        strata={stratum.name: columns[stratum_column(stratum.name)] for stratum in schema.strata},
     )
 
 

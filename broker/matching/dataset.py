@@ -33,6 +33,8 @@ class Dataset:
         For each match key of the schema, its one or two columns; 0 where missing.
     duplicate_free : bool
         The site asserts that no person has two rows.
+    strata : mapping of str to ndarray of uint8, shape (n,)
+        For each stratum of the schema the number of a record's category, from 1; 0 where there is none.
     derived : mapping of str to ndarray of uint8, shape (n,)
         What an evidence model worked out for each record beforehand.
     """
@@ -45,6 +47,7 @@ class Dataset:
     exact: Mapping[str, Words]
     keys: tuple[tuple[Words, ...], ...]
     duplicate_free: bool
+    strata: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
     derived: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -65,5 +68,6 @@ class Dataset:
             filters={name: words[some] for name, words in self.filters.items()},
             exact={name: tokens[some] for name, tokens in self.exact.items()},
             keys=tuple(tuple(column[some] for column in columns) for columns in self.keys),
+            strata={name: codes[some] for name, codes in self.strata.items()},
             derived={name: values[some] for name, values in self.derived.items()},
         )

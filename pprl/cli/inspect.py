@@ -12,6 +12,8 @@ import click
 if TYPE_CHECKING:
     from pprl.package import Manifest
 
+_NONE = "(none)"
+
 
 @click.command()
 @click.argument("package", type=click.Path(path_type=Path))
@@ -20,7 +22,7 @@ def inspect(package: Path, as_json: bool) -> None:
     """Show what a package says of itself; needs no key.
 
     The signature is checked against the signer shown: compare that key with the site's. The payload is sealed
-    and is not looked at.
+    and is not looked at. Of strata, counts below 11 are hidden, and others that they would follow from.
 
     \b
     Example:
@@ -53,6 +55,12 @@ def _rows(manifest: Manifest, now: datetime) -> list[tuple[str, str]]:
         rows.append(
             ("" if number else "present", f"{name:<{_widest(schema.field_names)}}  {count:>12,}{share}")
         )
+    for stratum in schema.strata:
+        missing, *counts = manifest.stratum_counts[stratum.name]
+        names, in_each = (*stratum.categories, _NONE), (*counts, missing)
+        for number, (name, shown) in enumerate(zip(names, in_each, strict=True)):
+            count_text = "hidden" if shown is None else f"{shown:,}"
+            rows.append(("" if number else stratum.name, f"{name:<{_widest(names)}}  {count_text:>12}"))
     expiry = f"{manifest.expires:%Y-%m-%d %H:%M} UTC"
     return [
         *rows,

@@ -41,6 +41,15 @@ fields = ["given_name", "surname", "birth_date", "sex", "postcode"]
 # name = "birth_surname"
 # kind = "surname"
 
+# Coarse classes of records, by which the broker's report tells who is linked and who is lost; they decide no link.
+# sex and birth_decade follow from the fields; race and ethnicity come from a column that a site may have.
+# strata = ["sex", "birth_decade", "race", "ethnicity"]      (goes above, below fields)
+# One of your own:
+# [[stratum]]
+# name = "region"
+# kind = "class"
+# categories = ["North", "South"]
+
 # Match keys of your own replace the defaults that 'pprl schema show FILE' lists:
 # [[match_key]]
 # parts = ["surname", "birth_date"]
@@ -146,6 +155,14 @@ def _lines(schema: Schema) -> Iterator[str]:
         (key.name, "the same") if key.name == "+".join(key.parts) else (key.name, " + ".join(key.parts))
         for key in schema.match_keys
     ]
+    if schema.strata:
+        strata = [("stratum", "kind", "from", "categories")]
+        strata += [
+            (s.name, s.kind, f"field {s.field}" if s.field else "a column", "; ".join(s.categories))
+            for s in schema.strata
+        ]
+        yield from _table(strata)
+        yield ""
     if all(parts == "the same" for _, parts in names[1:]):
         yield "match keys"
         yield from (f"  {name}" for name, _ in names[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 PRESETS = ("n3c", "codi", "febrl", "synthea")
 
 _PATH = click.Path(path_type=Path)
-_ABSENT_SHARE, _INVALID_SHARE = 0.5, 0.05
+_ABSENT_SHARE, _INVALID_SHARE, _ALONE_SHARE = 0.5, 0.05, 0.05
 
 
 @click.command(no_args_is_help=True)
@@ -39,8 +40,8 @@ _ABSENT_SHARE, _INVALID_SHARE = 0.5, 0.05
     "--columns",
     multiple=True,
     metavar="FIELD=COLUMN",
-    help="Column of a field, where it is not named like the field: --columns surname=LAST_NM. A+B joins two columns, "
-    "nothing behind = says that the file does not have the field. Repeatable.",
+    help="Column of a field or stratum, where it is not named like it: --columns surname=LAST_NM. A+B joins two "
+    "columns, nothing behind = says that the file does not have the field. Repeatable.",
 )
 @click.option(
     "--id",
@@ -189,8 +190,14 @@ def tokenise(
         )
     left_out = {name for name, column in mapped.items() if not column.strip()}
     warnings = list(_warnings(made.counts, schema, left_out=left_out, date_order=date_order))
+    warnings += _stratum_warnings(made)
     for warning in warnings:
         note(f"warning: {warning}")
+    for name, count in made.strata.items():
+        if not count.present and not count.invalid and name not in left_out:
+            note(
+                f"{name}: no record has a category; map its column with --columns {name}=COLUMN if you have it"
+            )
     if as_json:
         click.echo(json.dumps(_document(made, warnings), indent=2, ensure_ascii=False))
         return
@@ -258,13 +265,29 @@ def _warnings(
             yield f"{name}: {n_absent / n_records:.1%} of the records have no value; {hint}"
 
 
+def _stratum_warnings(made: Tokenised) -> Iterator[str]:
+    n_records = made.manifest.n_records
+    for name, count in made.strata.items():
+        if count.invalid > _INVALID_SHARE * n_records:
+            yield (
+                f"{name}: {count.invalid / n_records:.1%} of the values are in no category of the schema; "
+                f"is --columns {name}=COLUMN the right column?"
+            )
+    if made.n_alone > _ALONE_SHARE * n_records:
+        yield (
+            f"{made.n_alone / n_records:.1%} of the records are alone in their combination of strata: whoever knows "
+            "these of a person finds that person's record; ask the project for coarser categories"
+        )
+
+
 def _summary(made: Tokenised, *, doubtful: bool) -> Iterator[str]:
     manifest = made.manifest
     vouched = "one for each person" if manifest.duplicate_free else "several may be of one person"
     yield f"{manifest.n_records:,} record{'s' if manifest.n_records > 1 else ''}, {vouched}"
     yield ""
     rows: list[tuple[str, ...]] = [("field", "present", "", "missing", "placeholder", "invalid")]
-    for name, count in made.counts.items():
+    strata = {f"{name} (stratum)": count for name, count in made.strata.items()}
+    for name, count in (*made.counts.items(), *strata.items()):
         share = f"{count.present / manifest.n_records:.1%}"
         numbers = (f"{n:,}" for n in (count.missing, count.placeholder, count.invalid))
         rows.append((name, f"{count.present:,}", share, *numbers))
@@ -273,6 +296,9 @@ def _summary(made: Tokenised, *, doubtful: bool) -> Iterator[str]:
         cells = (f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))
         yield "  ".join([f"{first:<{widths[0]}}", *cells])
     yield ""
+    if manifest.linkage_schema.strata:
+        names = ", ".join(stratum.name for stratum in manifest.linkage_schema.strata)
+        yield f"strata     {names}: {made.n_alone:,} records are alone in their combination"
     yield f"dataset    {manifest.dataset} of {manifest.site}, delivery {manifest.sequence}"
     yield f"project    {manifest.project}, epoch {manifest.epoch}"
     yield f"schema     {manifest.schema_sha256}"
@@ -297,15 +323,9 @@ def _document(made: Tokenised, warnings: list[str]) -> dict[str, Any]:
         "sequence": manifest.sequence,
         "duplicate_free": manifest.duplicate_free,
         "n_records": manifest.n_records,
-        "fields": {
-            name: {
-                "present": count.present,
-                "missing": count.missing,
-                "placeholder": count.placeholder,
-                "invalid": count.invalid,
-            }
-            for name, count in made.counts.items()
-        },
+        "fields": {name: asdict(count) for name, count in made.counts.items()},
+        "strata": {name: asdict(count) for name, count in made.strata.items()},
+        "alone_in_strata": made.n_alone,
         "warnings": warnings,
         "schema_sha256": manifest.schema_sha256,
         "key_check": manifest.key_check,

@@ -14,16 +14,18 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     StringConstraints,
     ValidationError,
     field_serializer,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -42,6 +44,7 @@ from pprl.package.age import Recipient
 from pprl.package.signing import SIGNATURE_BYTES, SigningKey, VerifyKey
 from pprl.schema import Schema
 from pprl.schema.model import Label
+from pprl.suppression import SMALL
 
 MAX_MANIFEST_BYTES = 256 * 1024
 MAX_SEQUENCE = 2**53 - 1  # the largest whole number that every JSON reader keeps exact
@@ -80,6 +83,9 @@ class Manifest(BaseModel):
         Rows of the Arrow stream.
     field_counts : mapping of str to int
         Records with a value, for every field of the schema.
+    stratum_counts : mapping of str to tuple of (int or None)
+        For every stratum of the schema the records in none of its categories, then those in each; None where a count
+        is hidden, as it is in `pprl.suppression.shown_counts`. Not written where there are no strata.
     duplicate_free : bool
         Whether the site vouches that no person has two rows.
     sequence : int
@@ -108,6 +114,7 @@ class Manifest(BaseModel):
     key_check: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
     n_records: _Count
     field_counts: Mapping[str, _Count]
+    stratum_counts: Mapping[str, tuple[_Count | None, ...]] = Field(default_factory=dict)
     duplicate_free: Annotated[bool, Field(strict=True)]
     sequence: Annotated[int, Field(ge=1, le=MAX_SEQUENCE, strict=True)]
     created: datetime
@@ -135,6 +142,13 @@ class Manifest(BaseModel):
     def _write_time(self, value: datetime) -> str:
         return value.strftime(_TIME)
 
+    @model_serializer(mode="wrap")
+    def _without_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        entries: dict[str, Any] = write(self)
+        if not self.stratum_counts:
+            del entries["stratum_counts"]
+        return entries
+
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
         schema = self.linkage_schema
@@ -146,6 +160,17 @@ class Manifest(BaseModel):
             raise ValueError("the field counts are not those of its fields")
         if any(count > self.n_records for count in self.field_counts.values()):
             raise ValueError("a field count exceeds the number of records")
+        if {name: len(counts) for name, counts in self.stratum_counts.items()} != {
+            stratum.name: len(stratum.categories) + 1 for stratum in schema.strata
+        }:
+            raise ValueError("the stratum counts are not those of its strata")
+        for missing, *counts in self.stratum_counts.values():
+            shown = [count for count in counts if count is not None]
+            if missing is None or any(0 < count < SMALL for count in shown):
+                raise ValueError("a stratum count is shown that must be hidden, or hidden that must be shown")
+            n_shown = missing + sum(shown)
+            if n_shown > self.n_records or (n_shown < self.n_records) != (len(shown) < len(counts)):
+                raise ValueError("the counts of a stratum do not add up to the number of records")
         if self.expires <= self.created:
             raise ValueError("it expires before it was made")
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
@@ -85,6 +85,7 @@ class Package:
             if (
                 tokens.n_records != self.manifest.n_records
                 or tokens.field_counts != self.manifest.field_counts
+                or not _agree(self.manifest.stratum_counts, tokens.stratum_counts)
             ):
                 raise CorruptError("its counts are not those of its manifest; ask the site for it again")
 
@@ -118,6 +119,15 @@ class Package:
         """Let nothing read the file any more."""
         if self._worker is not None:
             self._worker.shutdown(cancel_futures=True)
+
+
+def _agree(shown: Mapping[str, Sequence[int | None]], counts: Mapping[str, Sequence[int]]) -> bool:
+    """Whether what is shown of the counts of strata is true."""
+    return all(
+        claimed in (None, counted)
+        for name, claims in shown.items()
+        for claimed, counted in zip(claims, counts[name], strict=True)
+    )
 
 
 class _Payload:

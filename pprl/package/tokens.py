@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from pprl.errors import CorruptError, TruncatedError
 from pprl.schema import Schema
-from pprl.schema.columns import PRESENCE, token_columns
+from pprl.schema.columns import PRESENCE, stratum_column, token_columns
 
 MAX_METADATA_BYTES = 1024 * 1024
 MAX_BATCH_BYTES = 512 * 1024 * 1024
@@ -45,6 +45,8 @@ class TokenReader:
         Rows given out so far.
     field_counts : dict of str to int
         Rows given out so far that have a value, by field.
+    stratum_counts : dict of str to list of int
+        Rows given out so far without a category and in each, by stratum.
     """
 
     def __init__(self, read: Callable[[int], bytes], schema: Schema) -> None:
@@ -54,6 +56,7 @@ class TokenReader:
         self._n_fields = len(schema.fields)
         self.n_records = 0
         self.field_counts = dict.fromkeys(schema.field_names, 0)
+        self.stratum_counts = {s.name: [0] * (len(s.categories) + 1) for s in schema.strata}
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Give out the batches; ends after the stream's end mark.
@@ -115,6 +118,13 @@ class TokenReader:
             raise _malformed("a presence bit of no field")
         for bit, name in enumerate(self.field_counts):
             self.field_counts[name] += int(np.count_nonzero(presence & np.uint32(1 << bit)))
+        for name, counts in self.stratum_counts.items():
+            found = np.bincount(
+                np.asarray(batch.column(stratum_column(name))), minlength=len(counts)
+            ).tolist()
+            if len(found) > len(counts):
+                raise _malformed("a number of no category")
+            self.stratum_counts[name] = [a + b for a, b in zip(counts, found, strict=True)]
         self.n_records += batch.num_rows
 
     def _exactly(self, n_bytes: int) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from pprl.package.manifest import Manifest, make_manifest, sign_frame
 from pprl.package.signing import SigningKey
 from pprl.package.tokens import TokenReader
 from pprl.schema import Schema
+from pprl.suppression import shown_counts
 
 STANZA_ARGS = ("pprl-manifest", "1")
 VALID_FOR = timedelta(days=90)
@@ -110,7 +111,7 @@ def write_package(
         else:
             stream = arrow_stream
         start = stream.tell()
-        digest, n_bytes, n_records, field_counts = _survey(stream, schema, advance)
+        digest, n_bytes, tokens = _survey(stream, schema, advance)
         manifest = make_manifest(
             project=schema.project,
             epoch=schema.epoch,
@@ -119,8 +120,9 @@ def write_package(
             schema_sha256=schema.fingerprint,
             linkage_schema=schema,
             key_check=key_check,
-            n_records=n_records,
-            field_counts=field_counts,
+            n_records=tokens.n_records,
+            field_counts=tokens.field_counts,
+            stratum_counts=_shown(tokens.stratum_counts),
             duplicate_free=duplicate_free,
             sequence=sequence,
             created=now,
@@ -148,8 +150,8 @@ def write_package(
 
 def _survey(
     stream: Rereadable, schema: Schema, advance: Callable[[int], None]
-) -> tuple[str, int, int, Mapping[str, int]]:
-    """Digest, length, records and field counts of a token table that must be sound."""
+) -> tuple[str, int, TokenReader]:
+    """Digest and length of a token table that must be sound, and its reader, which has counted it."""
     digest, n_bytes = hashlib.sha256(), 0
 
     def read(n: int) -> bytes:
@@ -165,4 +167,12 @@ def _survey(
         pass
     if stream.read(1):
         raise CorruptError("something follows the end of the token table; pack it again")
-    return digest.hexdigest(), n_bytes, tokens.n_records, tokens.field_counts
+    return digest.hexdigest(), n_bytes, tokens
+
+
+def _shown(counts: Mapping[str, Sequence[int]]) -> dict[str, tuple[int | None, ...]]:
+    """Counts of strata as a manifest may show them: small ones are hidden, and what they would follow from.
+
+    Who has no category is always shown, since of some strata the counts of fields tell it.
+    """
+    return {name: (missing, *shown_counts(some)) for name, (missing, *some) in counts.items()}

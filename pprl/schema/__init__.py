@@ -12,7 +12,8 @@ and default match keys, so the short schema is the good one::
 
 from pprl.schema.kinds import Kind, Tokens
 from pprl.schema.match_keys import Part
-from pprl.schema.model import FieldSpec, FilterSpec, MatchKey, Profile, Schema
+from pprl.schema.model import FieldSpec, FilterSpec, MatchKey, Profile, Schema, StratumSpec
+from pprl.schema.strata import StratumKind
 from pprl.schema.toml import load_schema, parse_schema, schema_from_json
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "Part",
     "Profile",
     "Schema",
+    "StratumKind",
+    "StratumSpec",
     "Tokens",
     "load_schema",
     "parse_schema",

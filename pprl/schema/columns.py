@@ -8,6 +8,7 @@
     filter:<field>     fixed_size_binary(n_bits/8)   layout "field"; all zero where there is no value
     exact:<field>:<part>   uint64, nullable          layout "field": dates, categories, an initial
     key:<match key>    uint64, nullable              and key:<match key>#2 for a key with two values
+    stratum:<name>     uint8                         number of the category, from 1; 0 where there is none
 
 Bit p of a filter is bit ``p % 8`` of byte ``p // 8``.
 """
@@ -50,6 +51,11 @@ def key_columns(key: MatchKey) -> tuple[str, ...]:
     )
 
 
+def stratum_column(name: str) -> str:
+    """Column of a stratum."""
+    return f"stratum:{name}"
+
+
 def token_columns(schema: Schema) -> pa.Schema:
     """The Arrow schema of a token table under a linkage schema."""
     columns = [
@@ -67,4 +73,7 @@ def token_columns(schema: Schema) -> pa.Schema:
             for part in exact_parts(field)
         ]
     columns += [pa.field(name, pa.uint64()) for key in schema.match_keys for name in key_columns(key)]
+    columns += [
+        pa.field(stratum_column(stratum.name), pa.uint8(), nullable=False) for stratum in schema.strata
+    ]
     return pa.schema(columns)

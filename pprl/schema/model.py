@@ -11,12 +11,28 @@ import json
 import math
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
 from pprl.schema.kinds import Kind, Tokens
 from pprl.schema.match_keys import Part, parse_part
+from pprl.schema.strata import (
+    MAX_CATEGORIES,
+    MAX_CELLS,
+    MAX_STRATA,
+    SOURCES,
+    StratumKind,
+    check_categories,
+)
 
 SCHEMA_VERSION: Final = 1
 NORMALISATION_VERSION: Final = 1
@@ -27,6 +43,7 @@ MAX_MATCH_KEYS = 32
 MAX_HASHES = 64
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Category = Annotated[str, StringConstraints(pattern=r"^[\p{L}\p{N}<>+][\p{L}\p{M}\p{N} .,&'()/_<>+-]{0,59}$")]
 
 
 class Profile(StrEnum):
@@ -115,6 +132,32 @@ class FilterSpec(_Frozen):
     fill: float = Field(gt=0, lt=0.5)
 
 
+class StratumSpec(_Frozen):
+    """A stratum, every default resolved.
+
+    Attributes
+    ----------
+    name : str
+        Name used by column maps and reports.
+    kind : StratumKind
+        Decides how a value becomes a category.
+    field : str or None
+        The field it follows from; None: it has a column of its own.
+    categories : tuple of str
+        Category k is kept as k + 1, and 0 where there is none.
+    """
+
+    name: Identifier
+    kind: StratumKind
+    field: Identifier | None
+    categories: tuple[Category, ...] = Field(min_length=2, max_length=MAX_CATEGORIES)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StratumSpec:
+        check_categories(self.kind, self.categories)
+        return self
+
+
 class Schema(_Frozen):
     """A project's linkage schema, every default resolved.
 
@@ -127,6 +170,8 @@ class Schema(_Frozen):
         In order; the order is the order of the presence bits.
     filter : FilterSpec
     match_keys : tuple of MatchKey
+    strata : tuple of StratumSpec
+        Not written where there are none.
     schema_version, normalisation, encoding : int
         Versions of this model, of the cleaning rules and of the encoding.
     """
@@ -140,11 +185,23 @@ class Schema(_Frozen):
     fields: tuple[FieldSpec, ...] = Field(min_length=1, max_length=MAX_FIELDS)
     filter: FilterSpec
     match_keys: tuple[MatchKey, ...]
+    strata: tuple[StratumSpec, ...] = Field(default=(), max_length=MAX_STRATA)
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        entries: dict[str, Any] = write(self)
+        if not self.strata:
+            del entries["strata"]
+        return entries
 
     @model_validator(mode="after")
     def _consistent(self) -> Schema:
         names = [field.name for field in self.fields]
-        for what, listed in (("field", names), ("match key", [key.name for key in self.match_keys])):
+        for what, listed in (
+            ("field", names),
+            ("match key", [key.name for key in self.match_keys]),
+            ("stratum", [stratum.name for stratum in self.strata]),
+        ):
             twice = next((name for name in listed if listed.count(name) > 1), None)
             if twice is not None:
                 raise ValueError(f"{what} {twice!r} stands twice")
@@ -161,7 +218,26 @@ class Schema(_Frozen):
             raise ValueError(
                 "the profile has no filters and the schema no match keys: nothing could be linked"
             )
+        self._check_strata()
         return self
+
+    def _check_strata(self) -> None:
+        kinds = {field.name: field.kind for field in self.fields}
+        for stratum in self.strata:
+            sources = SOURCES.get(stratum.kind, ())
+            if stratum.field is not None and kinds.get(stratum.field) not in sources:
+                raise ValueError(f"stratum {stratum.name!r} cannot follow from field {stratum.field!r}")
+            if stratum.field is None and stratum.name in kinds:
+                raise ValueError(
+                    f"stratum {stratum.name!r} has a column of its own and is named like a field; "
+                    "give it another name"
+                )
+        n_cells = math.prod(len(stratum.categories) + 1 for stratum in self.strata)
+        if n_cells > MAX_CELLS:
+            raise ValueError(
+                f"the strata have {n_cells} combinations of categories, at most {MAX_CELLS} are allowed: records "
+                "would stand alone in theirs; leave a stratum out, or make its categories coarser"
+            )
 
     def field(self, name: str) -> FieldSpec:
         """The field of that name (KeyError where there is none)."""
@@ -169,6 +245,11 @@ class Schema(_Frozen):
             if field.name == name:
                 return field
         raise KeyError(name)
+
+    @property
+    def column_strata(self) -> tuple[StratumSpec, ...]:
+        """The strata that come from a column of the site's."""
+        return tuple(stratum for stratum in self.strata if stratum.field is None)
 
     @property
     def field_names(self) -> tuple[str, ...]:

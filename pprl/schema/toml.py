@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic import Field as Setting
 
 from pprl.errors import SchemaError
@@ -15,6 +15,7 @@ from pprl.schema.kinds import DEFAULTS, Kind, Tokens
 from pprl.schema.match_keys import default_keys, key_name, parse_part
 from pprl.schema.model import (
     MAX_HASHES,
+    Category,
     FieldSpec,
     FilterSpec,
     Identifier,
@@ -22,8 +23,10 @@ from pprl.schema.model import (
     MatchKey,
     Profile,
     Schema,
+    StratumSpec,
     hashes_for_fill,
 )
+from pprl.schema.strata import CATEGORIES, MAX_CATEGORIES, SOURCES, StratumKind, check_categories
 
 _FILTERS = {
     Profile.STANDARD: FilterSpec(layout="record", n_bits=1024, n_taps=8, fill=0.21),
@@ -51,12 +54,34 @@ class _KeyTable(BaseModel):
     parts: list[str] = Setting(min_length=1)
 
 
+class _StratumTable(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: Identifier | None = None
+    kind: StratumKind
+    categories: list[Category] | None = Setting(default=None, min_length=2, max_length=MAX_CATEGORIES)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> _StratumTable:
+        check_categories(self.kind, self.resolved)
+        return self
+
+    @property
+    def resolved(self) -> tuple[str, ...]:
+        """The categories, or those that the kind has by itself."""
+        if self.categories is not None:
+            return tuple(self.categories)
+        if self.kind not in CATEGORIES:
+            raise ValueError(f"kind {self.kind.value!r} needs categories = [...], a closed list")
+        return CATEGORIES[self.kind]
+
+
 class _LinkageTable(BaseModel):
     model_config = ConfigDict(extra="forbid")
     project: Label
     epoch: Label
     profile: Profile = Profile.STANDARD
     fields: list[Kind] = []
+    strata: list[StratumKind] = []
 
 
 class _FilterTable(BaseModel):
@@ -72,6 +97,7 @@ class _File(BaseModel):
     filter: _FilterTable = _FilterTable()
     field: list[_FieldTable] = []
     match_key: list[_KeyTable] = []
+    stratum: list[_StratumTable] = []
 
 
 def load_schema(path: str | Path) -> Schema:
@@ -161,6 +187,26 @@ def _resolve(file: _File) -> Schema:
         match_keys=tuple(
             MatchKey(name=name, parts=tuple(str(part) for part in parts)) for name, parts in keys
         ),
+        strata=_strata(file, first),
+    )
+
+
+def _strata(file: _File, first: dict[Kind, str]) -> tuple[StratumSpec, ...]:
+    """Choose for every stratum the field it follows from; ``first`` is the first field of each kind."""
+    if StratumKind.CLASS in file.linkage.strata:
+        raise ValueError(
+            "[linkage], key 'strata': 'class' needs categories; write it as a table [[stratum]] with name, "
+            "kind and categories"
+        )
+    tables = [_StratumTable(kind=kind) for kind in file.linkage.strata] + file.stratum
+    return tuple(
+        StratumSpec(
+            name=table.name or table.kind.value,
+            kind=table.kind,
+            field=next((first[kind] for kind in SOURCES.get(table.kind, ()) if kind in first), None),
+            categories=table.resolved,
+        )
+        for table in tables
     )
 
 
@@ -224,9 +270,10 @@ def _first(error: ValidationError, raw: dict[str, Any]) -> str:
             ]
             message = f"{given!r} is not one of them; {_did_you_mean(str(given), known)}"
         case "string_pattern_mismatch":
-            message = (
-                f"{given!r} may hold letters, digits, '_', '.' and '-', and begins with a letter or digit"
+            marks = (
+                "blanks and . , & ' ( ) / _ < > + -" if "categories" in detail["loc"] else "'_', '.' and '-'"
             )
+            message = f"{given!r} may hold letters, digits, {marks}, and begins with a letter or digit"
     return f"{', '.join(place)}: {message}" if place else message
 
 
@@ -236,6 +283,7 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
         "filter": _FilterTable,
         "field": _FieldTable,
         "match_key": _KeyTable,
+        "stratum": _StratumTable,
     }
     model = models.get(str(location[0]), _File) if len(location) > 1 else _File
     return list(model.model_fields)

@@ -141,7 +141,7 @@ class GuidOrder:
 
 def _row_type(columns: pa.Schema) -> np.dtype[np.void]:
     """Rows of these columns, one value behind the other."""
-    numbers = {pa.uint32(): "<u4", pa.uint64(): "<u8"}
+    numbers = {pa.uint8(): "u1", pa.uint32(): "<u4", pa.uint64(): "<u8"}
     return np.dtype([(f.name, numbers.get(f.type) or f"V{f.type.byte_width}") for f in columns])
 
 

@@ -12,6 +12,7 @@ are, beside the two files, only tokens, in a scratch file without a name. Both f
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -52,12 +53,18 @@ class Tokenised:
         What the package says of itself.
     counts : mapping of str to FieldCounts
         What became of the values of each field, in schema order.
+    strata : mapping of str to FieldCounts
+        What became of the values of each stratum with a column of its own.
+    n_alone : int
+        Records that are the only ones in their combination of categories.
     """
 
     package: Path
     ids: Path
     manifest: Manifest
     counts: Mapping[str, FieldCounts]
+    strata: Mapping[str, FieldCounts]
+    n_alone: int
 
 
 def tokenise(
@@ -168,7 +175,7 @@ def tokenise(
         rows = GuidOrder(token_columns(schema), scratch)
         with progress("reading", files.n_bytes, unit="bytes") as advance:
             chunks = _chunks(files, rows, ids_file, random_bytes=random_bytes, advance=advance)
-            counts = _encode(chunks, recipe, rows, scratch=scratch, workers=workers)
+            counts, strata, cells = _encode(chunks, recipe, rows, scratch=scratch, workers=workers)
         with progress("sealing", 2 * rows.n_rows, unit="records") as advance:
             manifest = write_package(
                 package_file,
@@ -181,7 +188,8 @@ def tokenise(
                 random_bytes=random_bytes,
                 **delivery,
             )
-    return Tokenised(package, ids, manifest, counts)
+    n_alone = sum(n == 1 for cell, n in cells.items() if cell)  # cell 0: nothing is known of them
+    return Tokenised(package, ids, manifest, counts, strata, n_alone)
 
 
 def ids_path(package: str | Path) -> Path:
@@ -209,6 +217,7 @@ def _check_delivery(
         linkage_schema=schema,
         n_records=0,
         field_counts=dict.fromkeys(schema.field_names, 0),
+        stratum_counts={s.name: (0,) * (len(s.categories) + 1) for s in schema.strata},
         created=created,
         expires=expires,
         recipient=str(recipient),
@@ -231,8 +240,11 @@ def _chunks(
 
 def _encode(
     chunks: Iterator[Chunk], recipe: Recipe, rows: GuidOrder, *, scratch: int, workers: int
-) -> dict[str, FieldCounts]:
+) -> tuple[dict[str, FieldCounts], dict[str, FieldCounts], Counter[int]]:
+    """Counts by field and by stratum, and how many records are in each combination of categories."""
     counts = {name: FieldCounts() for name in recipe.schema.field_names}
+    strata = {stratum.name: FieldCounts() for stratum in recipe.schema.column_strata}
+    cells: Counter[int] = Counter()
     with (
         closing(made_ahead(chunks)) as ahead,
         closing(encode_chunks(ahead, recipe, scratch=scratch, workers=workers)) as encoded,
@@ -241,4 +253,7 @@ def _encode(
             rows.add(done.first_row, done.cuts)
             for name, count in done.counts.items():
                 counts[name] += count
-    return counts
+            for name, count in done.strata.counts.items():
+                strata[name] += count
+            cells.update(done.strata.cells)
+    return counts, strata, cells

@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.reduction import DupFd
 from typing import Any
 
@@ -33,6 +33,7 @@ from pprl.site.encode import Encoder
 from pprl.site.keys import KeyTree
 from pprl.site.normalise import DateOrder, FieldCounts, normalise
 from pprl.site.shuffle import Cuts, write_rows
+from pprl.site.strata import Classified, classify
 
 MAX_WORKERS = 8  # beyond that, reading and sorting in the one process are what takes the time
 
@@ -46,7 +47,7 @@ class Chunk:
     first_row : int
         Its place in the scratch file, from `GuidOrder.reserve`.
     fields : pyarrow.RecordBatch
-        A string column for each field.
+        A string column for each field, and for each stratum with a column of its own.
     guids : ndarray of uint8, shape (n, 16)
         The records' GUIDs.
     """
@@ -68,11 +69,14 @@ class Encoded:
         For `GuidOrder.add`.
     counts : mapping of str to FieldCounts
         What became of the values of each field.
+    strata : Classified
+        The records' strata, but for their codes, which are in the scratch file.
     """
 
     first_row: int
     cuts: Cuts
     counts: Mapping[str, FieldCounts]
+    strata: Classified
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +165,10 @@ class _Cook:
     def __call__(self, chunk: Chunk) -> Encoded:
         recipe = self._recipe
         cleaned = normalise(chunk.fields, recipe.schema, date_order=recipe.date_order, today=recipe.today)
-        tokens = self._encoder.encode(cleaned.batch, chunk.guids)
-        return Encoded(chunk.first_row, write_rows(self._scratch, chunk.first_row, tokens), cleaned.counts)
+        strata = classify(cleaned.batch, recipe.schema, date_order=recipe.date_order, today=recipe.today)
+        tokens = self._encoder.encode(cleaned.batch, chunk.guids, strata=strata.codes)
+        cuts = write_rows(self._scratch, chunk.first_row, tokens)
+        return Encoded(chunk.first_row, cuts, cleaned.counts, replace(strata, codes={}))
 
 
 @dataclass(frozen=True, slots=True)

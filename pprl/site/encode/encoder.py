@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,13 @@ class Encoder:
     def __repr__(self) -> str:
         return f"Encoder({self._schema.project}, {self._schema.profile}, keys redacted)"
 
-    def encode(self, batch: pa.RecordBatch, guids: npt.NDArray[np.uint8]) -> pa.RecordBatch:
+    def encode(
+        self,
+        batch: pa.RecordBatch,
+        guids: npt.NDArray[np.uint8],
+        *,
+        strata: Mapping[str, npt.NDArray[np.uint8]] | None = None,
+    ) -> pa.RecordBatch:
         """Encode one batch.
 
         Parameters
@@ -73,6 +80,8 @@ class Encoder:
             Normalised: one string column per field of the schema, null where missing.
         guids : ndarray of uint8, shape (n, 16)
             The records' GUIDs.
+        strata : mapping of str to ndarray of uint8, shape (n,), optional
+            Numbers of categories, which go along as they are; a stratum that is not there is missing.
 
         Returns
         -------
@@ -96,6 +105,8 @@ class Encoder:
             secret = self._keys.derive(f"mk/{key.name}")
             hashed = exact_tokens if len(key.parts) > 1 else exact_tokens_of_few
             columns += [hashed(values, secret) for values in match_key_values(key, batch, schema)]
+        none = np.zeros(batch.num_rows if schema.strata else 0, dtype=np.uint8)
+        columns += [pa.array((strata or {}).get(stratum.name, none)) for stratum in schema.strata]
         return pa.record_batch(columns, schema=self.columns)
 
     def _record_filters(self, batch: pa.RecordBatch) -> Words:

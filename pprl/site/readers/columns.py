@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from pprl.errors import InputError
-from pprl.schema import Kind, Schema
+from pprl.schema import Kind, Schema, StratumKind
 
 LOCAL_ID = "local_id"
 
@@ -42,18 +42,20 @@ class ColumnMap:
         not have the field.
     id_column : str or None
         Column of the local id; None numbers the records.
+    strata : mapping of str to tuple of str
+        The same for the strata that have columns of their own.
     """
 
     fields: Mapping[str, tuple[str, ...]]
     id_column: str | None
+    strata: Mapping[str, tuple[str, ...]]
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column that is read, each once."""
         ids = () if self.id_column is None else (self.id_column,)
-        return tuple(
-            dict.fromkeys([*ids, *(column for columns in self.fields.values() for column in columns)])
-        )
+        mapped = [*self.fields.values(), *self.strata.values()]
+        return tuple(dict.fromkeys([*ids, *(column for columns in mapped for column in columns)]))
 
 
 def _preset(id_column: str, **columns: str) -> Preset:
@@ -128,7 +130,8 @@ def column_map(
     """Find the columns of every field.
 
     An explicit column comes first, then the preset, then a header equal to the field's name, then one equal
-    to its kind (for the first field of that kind). Case and surrounding blanks of headers do not matter.
+    to its kind (for the first field of that kind). Case and surrounding blanks of headers do not matter. The same
+    goes for strata that have columns of their own, but one that is not found is no error: it is missing.
 
     Parameters
     ----------
@@ -139,7 +142,7 @@ def column_map(
     preset : str, optional
         A name of `PRESETS`.
     columns : mapping of str to str, optional
-        Field to column; ``"a+b"`` joins two columns, ``""`` says that the file does not have the field.
+        Field or stratum to column; ``"a+b"`` joins two columns, ``""`` says that the file does not have the field.
     id_column : str, optional
         Column of the local id.
     path : str, optional
@@ -155,11 +158,10 @@ def column_map(
     if preset is not None and known is None:
         raise InputError(f"no preset {preset!r}; presets are {', '.join(PRESETS)}", path=path)
     explicit = dict(columns or {})
+    known_names = [*schema.field_names, *(stratum.name for stratum in schema.column_strata)]
     for name in explicit:
-        if name not in schema.field_names:
-            near = _close(name, schema.field_names)
-            hint = f"did you mean {near[0]!r}?" if near else f"fields are {', '.join(schema.field_names)}"
-            raise InputError(f"the schema has no field {name!r}; {hint}", path=path)
+        if name not in known_names:
+            raise InputError(_no_such_name(name, known_names, schema), path=path)
     first: dict[Kind, str] = {}
     for field in schema.fields:
         first.setdefault(field.kind, field.name)
@@ -183,7 +185,33 @@ def column_map(
         identifier = finder.column(known.id_column)
     else:
         identifier = None
-    return ColumnMap(MappingProxyType(found), identifier)
+    return ColumnMap(MappingProxyType(found), identifier, _strata(schema, finder, explicit))
+
+
+def _strata(schema: Schema, finder: _Finder, explicit: Mapping[str, str]) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    kinds: set[StratumKind] = {StratumKind.CLASS}  # no header of that name is meant
+    for stratum in schema.column_strata:
+        choices = [stratum.name] + ([stratum.kind.value] if stratum.kind not in kinds else [])
+        kinds.add(stratum.kind)
+        if stratum.name in explicit:
+            found[stratum.name] = finder.explicit(explicit[stratum.name])
+            continue
+        header = next((name for name in choices if finder.has(name)), None)
+        found[stratum.name] = () if header is None else (finder.column(header),)
+    return MappingProxyType(found)
+
+
+def _no_such_name(name: str, names: Sequence[str], schema: Schema) -> str:
+    derived = next((s for s in schema.strata if s.name == name and s.field is not None), None)
+    if derived is not None:
+        return f"the stratum {name!r} follows from the field {derived.field!r}; map that"
+    near = _close(name, names)
+    hint = f"did you mean {near[0]!r}?" if near else f"fields are {', '.join(schema.field_names)}"
+    strata = [stratum.name for stratum in schema.column_strata]
+    if strata and not near:
+        hint += f", strata {', '.join(strata)}"
+    return f"the schema has no field {'or stratum ' if schema.strata else ''}{name!r}; {hint}"
 
 
 class _Finder:

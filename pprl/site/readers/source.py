@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from pprl.errors import InputError
 from pprl.schema import Kind, Schema
+from pprl.schema.columns import stratum_column
 from pprl.site.readers.columns import LOCAL_ID, ColumnMap, column_map
 from pprl.site.readers.delimited import DelimitedFile
 from pprl.site.readers.local_ids import LocalIds
@@ -101,8 +102,9 @@ class Input:
         Yields
         ------
         pyarrow.RecordBatch
-            ``local_id`` (string, never null), then a string column for each field of the schema, raw, null
-            where empty; ``rows_per_chunk`` records, fewer in the last.
+            ``local_id`` (string, never null), then a string column for each field of the schema, and
+            (named by `stratum_column`) for each of its strata that has a column of its own; raw, null where empty;
+            ``rows_per_chunk`` records, fewer in the last.
 
         Raises
         ------
@@ -122,8 +124,13 @@ class Input:
                 local_ids = pa.array(range(self.n_rows + 1, self.n_rows + 1 + batch.num_rows)).cast(
                     pa.string()
                 )
-            arrays = [local_ids] + [self._field(batch, name) for name in self._schema.field_names]
-            yield pa.RecordBatch.from_arrays(arrays, names=[LOCAL_ID, *self._schema.field_names])
+            arrays = {LOCAL_ID: local_ids}
+            for field in self._schema.fields:
+                columns = self.columns.fields[field.name]
+                arrays[field.name] = _joined(batch, columns, is_date=field.kind is Kind.BIRTH_DATE)
+            for name, columns in self.columns.strata.items():
+                arrays[stratum_column(name)] = _joined(batch, columns)
+            yield pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
             self.n_rows += batch.num_rows
             if self._advance is not None:
                 self._advance(self.bytes_read - reported)
@@ -136,17 +143,6 @@ class Input:
     def row_of(self, record_number: int) -> int:
         """Row of a record (0 is the first), as errors name it."""
         return self._source.place_of(record_number)[0]
-
-    def _field(self, batch: pa.RecordBatch, name: str) -> pa.Array:
-        columns = [batch.column(column) for column in self.columns.fields[name]]
-        if not columns:
-            return pa.nulls(batch.num_rows, pa.string())
-        if len(columns) > 1 and self._schema.field(name).kind is Kind.BIRTH_DATE:
-            columns = _with_zeros(columns)  # 1980, no month, day 5 must not read as May 1980
-        joined = columns[0]
-        for column in columns[1:]:
-            joined = pc.coalesce(pc.binary_join_element_wise(joined, column, " "), joined, column)
-        return joined
 
     def _missing_id(self, record_number: int) -> InputError:
         row, note = self._source.place_of(record_number)
@@ -263,6 +259,19 @@ def of_size(batches: Iterator[pa.RecordBatch], n_rows: int) -> Iterator[pa.Recor
         n_waiting = rest
     if waiting:
         yield _one(pa.Table.from_batches(waiting))
+
+
+def _joined(batch: pa.RecordBatch, names: Sequence[str], *, is_date: bool = False) -> pa.Array:
+    """Columns joined by a blank where there are several; nothing but null where there is none."""
+    columns = [batch.column(name) for name in names]
+    if not columns:
+        return pa.nulls(batch.num_rows, pa.string())
+    if len(columns) > 1 and is_date:
+        columns = _with_zeros(columns)  # 1980, no month, day 5 must not read as May 1980
+    joined = columns[0]
+    for column in columns[1:]:
+        joined = pc.coalesce(pc.binary_join_element_wise(joined, column, " "), joined, column)
+    return joined
 
 
 def _with_zeros(columns: list[pa.Array]) -> list[pa.Array]:
