@@ -112,9 +112,33 @@ def _estimate(
     total = by_row.sum(axis=1)
     # A bootstrap weighs every row by a Poisson number of mean 1: the sums have this mean and this covariance.
     covariance = by_row @ by_row.T + np.diag([0.0, noise.sum(), max((all_spread - noise).sum(), 0.0)])
+    precision, recall, f1 = with_intervals(total, covariance, n_missed=n_missed, seed=seed)
+    return Estimate(threshold, len(row), precision, recall, f1)
+
+
+def with_intervals(
+    total: Floats, covariance: Floats, *, n_missed: float, seed: int, missed_sd: float | None = None
+) -> tuple[Interval, Interval, Interval]:
+    """Precision, recall and F1 with their intervals, from sums over rows that are as good as normal.
+
+    Parameters
+    ----------
+    total : ndarray of float64, shape (3,)
+        Links, expected true links, and expected matches among the other candidates.
+    covariance : ndarray of float64, shape (3, 3)
+        Of these sums.
+    n_missed : float
+        Expected matches that are not among the candidates.
+    seed : int
+        Of the draws.
+    missed_sd : float, optional
+        Standard deviation of ``n_missed``; that of a Poisson number by default.
+    """
     random = np.random.default_rng(seed)
     totals = random.multivariate_normal(total, covariance, N_RESAMPLES, method="eigh", check_valid="ignore")
-    missed = np.maximum(n_missed + random.normal(size=N_RESAMPLES) * n_missed**0.5, 0)
+    missed = np.maximum(
+        n_missed + random.normal(size=N_RESAMPLES) * (n_missed**0.5 if missed_sd is None else missed_sd), 0
+    )
     draws = []
     for (n_found, n_true, n_rest), n_lost in zip(totals.tolist(), missed.tolist(), strict=True):
         n_found = max(n_found, 0.0)
@@ -127,7 +151,7 @@ def _estimate(
         Interval(value, min(float(a), value), max(float(b), value))
         for value, a, b in zip(values, low, high, strict=True)
     )
-    return Estimate(threshold, len(row), precision, recall, f1)
+    return precision, recall, f1
 
 
 def missed_by_candidates(
