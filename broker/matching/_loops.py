@@ -92,6 +92,24 @@ def add_up(rows: Any, values: Any, of_pair: Any, sums: Any) -> None:
 
 
 @compiled
+def add_up_apart(rows: Any, values: Any, of_pair: Any, numbers: Any, largest: Any, rest: Any) -> None:
+    """For each numbered row the largest of its pairs' values, and the sum of the others; -1 is no number.
+
+    Values are positive, ``largest`` and ``rest`` all zero at first.
+    """
+    for pair in range(len(rows)):
+        number = numbers[rows[pair]]
+        if number < 0:
+            continue
+        value = values[of_pair[pair]]
+        if value > largest[number]:
+            rest[number] += largest[number]
+            largest[number] = value
+        else:
+            rest[number] += value
+
+
+@compiled
 def share_out(
     left: Any, right: Any, ratio: Any, of_pair: Any, left_sums: Any, right_sums: Any, odds: float, out: Any
 ) -> None:

@@ -18,6 +18,7 @@ from broker.matching.candidates import CappedKey, Found, Pairs, Scope, shared_ke
 from broker.matching.dataset import Dataset
 from broker.matching.evidence import Evidence, Feature, evidence_for, patterns, sums
 from broker.matching.evidence.model import Features, Floats
+from broker.matching.explain import Explained, explain
 from broker.matching.plan import Candidates, ComparisonPlan, Plan, Size, make_plan
 from broker.matching.quality import THRESHOLDS, Estimate
 from broker.matching.resolve import Links, gather_entities
@@ -71,6 +72,8 @@ class Comparison:
     links : Pairs
         The chosen ones.
     probability : ndarray of float64, shape (links,)
+    explained : Explained
+        Of the links and of what might have been one.
     n_missed : float
         Expected matches that are not among the candidates.
     bucket_recall : float or None
@@ -97,6 +100,7 @@ class Comparison:
     fit: weigh.Fit
     links: Pairs
     probability: Floats
+    explained: Explained
     n_missed: float
     bucket_recall: float | None
     estimates: tuple[Estimate, ...]
@@ -266,6 +270,19 @@ def _compare(
         )
         links = {cut: chosen[fit.posterior[chosen] >= cut] for cut in cuts}
 
+    with clock("explain"):
+        explained = explain(
+            evidence,
+            pairs,
+            vectors=vectors,
+            features=cross,
+            of_pair=of_pair,
+            fit=fit,
+            chosen=links[threshold],
+            shape=(len(left), len(right)),
+            exclusive=exclusive,
+        )
+
     with clock("estimate"):
         probed = pairs.left < plan.cross.n_probed
         n_missed = quality.missed_by_candidates(
@@ -298,6 +315,7 @@ def _compare(
         )
     made = pairs.some(links[threshold])
     if plan.rows != first:
+        explained = explained.turned()
         made = Pairs(made.right, made.left, made.n_possible)
     return Comparison(
         left=first,
@@ -314,6 +332,7 @@ def _compare(
         fit=fit,
         links=made,
         probability=fit.posterior[links[threshold]],
+        explained=explained,
         n_missed=n_missed,
         bucket_recall=bucket_recall,
         estimates=estimates,

@@ -2,10 +2,10 @@
 
 from broker.matching.dataset import Dataset
 from broker.matching.evidence.fields import FieldEvidence
-from broker.matching.evidence.model import Evidence, Feature, Features, Vectors, patterns, sums
+from broker.matching.evidence.model import Evidence, Feature, Features, Seen, Vectors, patterns, sums
 from broker.matching.evidence.record import RecordEvidence, near_distance
 
-__all__ = ["Evidence", "Feature", "Features", "Vectors", "evidence_for", "patterns", "sums"]
+__all__ = ["Evidence", "Feature", "Features", "Seen", "Vectors", "evidence_for", "patterns", "sums"]
 
 
 def evidence_for(

@@ -53,6 +53,25 @@ class Feature:
     firmness: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of one part, in words.
+
+    Attributes
+    ----------
+    part : str
+        As of `Feature`.
+    texts : tuple of str
+        What may be seen; levels and names of fields and match keys only.
+    which : ndarray of int64, shape (vectors,)
+        Of each comparison vector, the number of its text.
+    """
+
+    part: str
+    texts: tuple[str, ...]
+    which: npt.NDArray[np.int64]
+
+
 class Evidence(Protocol):
     """An evidence model for two datasets of one schema; cloudpickle can send it to other processes."""
 
@@ -86,6 +105,10 @@ class Evidence(Protocol):
         """Features of comparison vectors, float32, shape (vectors, features)."""
         ...
 
+    def describe(self, vectors: Vectors) -> tuple[Seen, ...]:
+        """What comparison vectors say, part by part in the order of the features."""
+        ...
+
 
 def patterns(vectors: Vectors) -> tuple[Vectors, npt.NDArray[np.int32]]:
     """The distinct comparison vectors, and which of them each pair has.
@@ -111,6 +134,14 @@ def patterns(vectors: Vectors) -> tuple[Vectors, npt.NDArray[np.int32]]:
         size *= n_values
     _, first, of_pair = np.unique(code, return_index=True, return_inverse=True)
     return vectors[first], of_pair.astype(np.int32)
+
+
+def by_part(features: tuple[Feature, ...]) -> dict[str, list[int]]:
+    """The parts in the order of their first features, and the numbers of the features of each."""
+    parts: dict[str, list[int]] = {}
+    for number, feature in enumerate(features):
+        parts.setdefault(feature.part, []).append(number)
+    return parts
 
 
 def sums(of: npt.NDArray[np.signedinteger], values: npt.NDArray[np.generic], n: int) -> Floats:

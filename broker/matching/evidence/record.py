@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
 from broker.matching.buckets import pairs_sharing_a_bucket
 from broker.matching.candidates import Pairs, Rows, n_possible_pairs, shared_keys
 from broker.matching.dataset import Dataset
-from broker.matching.evidence.model import Feature, Features, Floats, Vectors
+from broker.matching.evidence.model import Feature, Features, Floats, Seen, Vectors
 from pprl import similarity
 from pprl.schema import Schema
 from pprl.schema.kinds import DEFAULTS
@@ -175,12 +177,43 @@ class RecordEvidence:
             out[:, place] = column
         return out
 
+    def describe(self, vectors: Vectors) -> tuple[Seen, ...]:
+        """The match keys shared, how far apart the filters are, and which fields one side only has."""
+        keys = Seen("keys", *_in_words(vectors[:, 1:3], self._say_keys))
+        if not self._has_filter:
+            return (keys,)
+        return keys, Seen("distance", *_in_words(vectors[:, [0, 3]], self._say_distance))
+
+    def _say_keys(self, shared: int, missing: int) -> str:
+        names = [key.name for key in self._schema.match_keys]
+        held = [name for bit, name in enumerate(names) if shared >> bit & 1]
+        text = (
+            f"{len(held)} of {len(names)} shared: {', '.join(held)}"
+            if held
+            else f"none of {len(names)} shared"
+        )
+        n_missing = missing.bit_count()
+        return f"{text}; {n_missing} missing on a side" if n_missing else text
+
+    def _say_distance(self, bits: int, differs: int) -> str:
+        text = f"{bits / self._schema.filter.n_bits:.1%} of the bits differ"
+        fields = [name for bit, name in enumerate(self._schema.field_names) if differs >> bit & 1]
+        return f"{text}; one side only has {', '.join(fields)}" if fields else text
+
     def _one_sided(self, differs: npt.NDArray[np.uint32]) -> Floats:
         """Ten times the expected input distance due to fields that only one of the two records has."""
         total = np.zeros(len(differs))
         for bit, load in enumerate(self._load):
             total += (differs >> np.uint32(bit) & np.uint32(1)) * load
         return 10 * total
+
+
+def _in_words(
+    values: Vectors, say: Callable[[int, int], str]
+) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+    """Texts of the distinct pairs of values, and which of them each row has."""
+    distinct, which = np.unique(values, axis=0, return_inverse=True)
+    return tuple(say(*row) for row in distinct.tolist()), which.astype(np.int64)
 
 
 def _count(low: int, high: int | None) -> str:

@@ -14,7 +14,7 @@ from pprl.errors import LinkageError
 from ..population import FIELDS, Town
 from ..tokens import a_dataset, a_schema
 
-STAGES = ("candidates", "compare", "strangers", "weigh", "resolve", "estimate")
+STAGES = ("candidates", "compare", "strangers", "weigh", "resolve", "explain", "estimate")
 # Least precision and recall; what is found lies a little above.
 FLOORS = {"standard": (0.95, 0.95), "strict": (0.95, 0.92), "fields": (0.97, 0.97), "tokens": (0.95, 0.94)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from broker.matching.candidates import Pairs
 from broker.matching.dataset import Dataset
 from broker.matching.evidence.levels import Levels
-from broker.matching.evidence.model import Floats
+from broker.matching.evidence.model import Floats, Seen
 from pprl.schema import FieldSpec
 
 Counts = npt.NDArray[np.int64]
@@ -44,6 +44,10 @@ class Column(ABC):
         """What `levels` needs to know of each record beforehand, for `Dataset.derived`."""
         del dataset
         return {}
+
+    def describe(self, levels: Mapping[str, npt.NDArray[np.int64]]) -> Seen:
+        """What the levels say; ``levels`` holds those of every column, by field."""
+        return Seen(self.field.name, self.labels, levels[self.field.name])
 
     def u(self, counts: Counts) -> Floats:
         """Chance of each level among strangers; ``counts`` says how many sampled ones have it."""

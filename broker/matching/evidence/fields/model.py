@@ -18,7 +18,7 @@ from broker.matching.evidence.fields.exact import CategoryColumn
 from broker.matching.evidence.fields.names import NAMES, MiddleNameColumn, NameColumn
 from broker.matching.evidence.fields.quick import QuickLook
 from broker.matching.evidence.fields.similarity import SimilarityColumn
-from broker.matching.evidence.model import Feature, Features, Floats, Vectors
+from broker.matching.evidence.model import Feature, Features, Floats, Seen, Vectors
 from pprl.schema import FieldSpec, Kind, Schema, Tokens
 
 _MIN_SHARE = 0.02  # of records with a value, in both datasets, for a field to be compared
@@ -105,6 +105,14 @@ class FieldEvidence:
             out[rows, place + level[rows].astype(np.int64) - 1] = 1
             place += len(column.labels) - 1
         return out
+
+    def describe(self, vectors: Vectors) -> tuple[Seen, ...]:
+        """What the levels say of each field."""
+        levels = {
+            column.field.name: level.astype(np.int64)
+            for column, level in zip(self._columns, vectors.T, strict=True)
+        }
+        return tuple(column.describe(levels) for column in self._columns)
 
 
 def _columns(

@@ -13,6 +13,7 @@ from broker.matching.evidence import levels as lv
 from broker.matching.evidence.fields.column import Column
 from broker.matching.evidence.fields.exact import same
 from broker.matching.evidence.fields.similarity import SimilarityColumn
+from broker.matching.evidence.model import Seen
 from pprl.schema import FieldSpec, Kind, Schema
 
 NAMES = (Kind.GIVEN_NAME, Kind.SURNAME)
@@ -56,6 +57,16 @@ class NameColumn(SimilarityColumn):
         # One piece of evidence, not two: the given name's column carries it, the surname's counts as missing.
         level[poor[exchanged]] = _EXCHANGED if kind is Kind.GIVEN_NAME else lv.MISSING
         return level
+
+    def describe(self, levels: Mapping[str, npt.NDArray[np.int64]]) -> Seen:
+        """See `Column.describe`; a surname that was exchanged is not called missing."""
+        seen = super().describe(levels)
+        given = self._names.get(Kind.GIVEN_NAME)
+        if given is None or self.field is not self._names.get(Kind.SURNAME):
+            return seen
+        exchanged = (seen.which == lv.MISSING) & (levels[given.name] == _EXCHANGED)
+        texts = (*seen.texts, f"exchanged, weighed with {given.name}")
+        return Seen(seen.part, texts, np.where(exchanged, len(seen.texts), seen.which))
 
     def _close(
         self, left: Dataset, right: Dataset, pairs: Pairs, one: Kind, two: Kind

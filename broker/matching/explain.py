@@ -1,0 +1,192 @@
+"""What speaks for the pairs that a person may ask about: their evidence, part by part, and their rivals.
+
+::
+
+    log odds of a pair alone  =  prior + base + part + part + ...
+    log of its posterior odds =  log odds + competition
+
+The prior is ``-log o`` (see `broker.matching.weigh.odds_against`), the base the fit's intercept, a part the sum of
+weight times feature over its features, and the competition ``-log(1 + others / o)``, where ``others`` is the sum of
+the likelihood ratios of all other candidates of either record that has at most one match. Nearly all candidates are
+strangers that nobody asks about, so this is kept for few of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from broker.matching import _loops, weigh
+from broker.matching.candidates import Flags, Pairs, Rows
+from broker.matching.evidence import Evidence, Features, Seen, Vectors
+from broker.matching.evidence.model import Floats, by_part
+
+LEAST_POSTERIOR = 0.01
+"""Candidates of at least this posterior are explained; all links are."""
+RIVALS_PER_RECORD = 3
+"""Besides, of the candidates whose own evidence makes a match as likely as not, a record's best so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Pairs with their evidence, weights in nats.
+
+    Attributes
+    ----------
+    pairs : Pairs
+        Sorted as the candidates were.
+    posterior : ndarray of float64, shape (pairs,)
+    chosen : ndarray of bool, shape (pairs,)
+        The links of the comparison.
+    others : ndarray of float64, shape (pairs,)
+        Share of the probability that other candidates of either record take.
+    competition : ndarray of float64, shape (pairs,)
+        What these take from the log odds.
+    prior, base : float
+        Of every pair.
+    pattern : ndarray of int64, shape (pairs,)
+        Row of ``weights`` and of what was seen.
+    weights : ndarray of float64, shape (patterns, parts)
+    seen : tuple of Seen
+        For each part.
+    """
+
+    pairs: Pairs
+    posterior: Floats
+    chosen: Flags
+    others: Floats
+    competition: Floats
+    prior: float
+    base: float
+    pattern: npt.NDArray[np.int64]
+    weights: Floats
+    seen: tuple[Seen, ...]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts."""
+        return tuple(one.part for one in self.seen)
+
+    @property
+    def log_odds(self) -> Floats:
+        """Of each pair alone, its rivals apart; shape (pairs,)."""
+        of_pattern: Floats = self.prior + self.base + self.weights.sum(axis=1)
+        return of_pattern[self.pattern]
+
+    def turned(self) -> Explained:
+        """The same with left and right exchanged, sorted anew."""
+        order = np.lexsort((self.pairs.left, self.pairs.right))
+        return replace(
+            self,
+            pairs=Pairs(self.pairs.right[order], self.pairs.left[order], self.pairs.n_possible),
+            posterior=self.posterior[order],
+            chosen=self.chosen[order],
+            others=self.others[order],
+            competition=self.competition[order],
+            pattern=self.pattern[order],
+        )
+
+
+def explain(
+    evidence: Evidence,
+    pairs: Pairs,
+    *,
+    vectors: Vectors,
+    features: Features,
+    of_pair: npt.NDArray[np.int32],
+    fit: weigh.Fit,
+    chosen: Rows,
+    shape: tuple[int, int],
+    exclusive: tuple[bool, bool],
+) -> Explained:
+    """Explain the links of a comparison, and the candidates that might have been links.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The model.
+    pairs : Pairs
+        All candidates.
+    vectors, features : ndarray, shape (patterns, columns) and (patterns, features)
+        The distinct comparison vectors of the candidates, and their features.
+    of_pair : ndarray of int32, shape (pairs,)
+        The pattern of each candidate.
+    fit : weigh.Fit
+        Weights and posteriors.
+    chosen : ndarray of int64
+        Positions of the links in ``pairs``.
+    shape : (int, int)
+        Rows of the left and the right dataset.
+    exclusive : (bool, bool)
+        As in `broker.matching.weigh.compete`.
+    """
+    log_ratio = features @ fit.weights + fit.intercept
+    is_chosen = np.zeros(len(pairs), dtype=np.bool_)
+    is_chosen[chosen] = True
+    kept = np.flatnonzero(is_chosen | (fit.posterior >= LEAST_POSTERIOR))
+    lost = np.flatnonzero((fit.posterior < LEAST_POSTERIOR) & (log_ratio >= np.log(fit.odds))[of_pair])
+    best = np.zeros(len(lost), dtype=np.bool_)
+    for rows in (pairs.left, pairs.right):
+        best |= _best(rows[lost], log_ratio[of_pair[lost]])
+    kept = np.union1d(kept, lost[best])
+
+    ratio = weigh.ratios(log_ratio)
+    others = _others(pairs, kept, ratio, of_pair, shape, exclusive)
+    used, pattern = np.unique(of_pair[kept], return_inverse=True)
+    parts = by_part(evidence.features)
+    weights = np.empty((len(used), len(parts)))
+    for part, columns in enumerate(parts.values()):
+        weights[:, part] = features[used][:, columns] @ fit.weights[columns]
+    return Explained(
+        pairs=pairs.some(kept),
+        posterior=fit.posterior[kept],
+        chosen=is_chosen[kept],
+        others=others / (fit.odds + ratio[of_pair[kept]] + others),
+        competition=-np.log1p(others / fit.odds),
+        prior=-float(np.log(fit.odds)),
+        base=fit.intercept,
+        pattern=pattern.astype(np.int64),
+        weights=weights,
+        seen=evidence.describe(vectors[used]),
+    )
+
+
+def _best(rows: Rows, weight: Floats) -> Flags:
+    """Whether each pair is among the heaviest few of its row; of equal ones the earlier."""
+    order = np.lexsort((-weight, rows))
+    new = np.flatnonzero(np.diff(rows[order], prepend=-1))
+    rank = np.arange(len(order)) - np.repeat(new, np.diff(new, append=len(order)))
+    out = np.empty(len(rows), dtype=np.bool_)
+    out[order] = rank < RIVALS_PER_RECORD
+    return out
+
+
+def _others(
+    pairs: Pairs,
+    kept: Rows,
+    ratio: Floats,
+    of_pair: npt.NDArray[np.int32],
+    shape: tuple[int, int],
+    exclusive: tuple[bool, bool],
+) -> Floats:
+    """Sum of the likelihood ratios of the other candidates of either row, shape (kept,).
+
+    What a pair itself adds may be 1e17 times all the others: it is left out, not subtracted.
+    """
+    own = ratio[of_pair[kept]]
+    total = np.zeros(len(kept))
+    for rows, n_rows, only_one in zip((pairs.left, pairs.right), shape, exclusive, strict=True):
+        if not only_one:
+            continue
+        asked, place = np.unique(rows[kept], return_inverse=True)
+        number = np.full(n_rows, -1, dtype=np.int32)
+        number[asked] = np.arange(len(asked))
+        largest, rest = np.zeros(len(asked)), np.zeros(len(asked))
+        _loops.add_up_apart(rows, ratio, of_pair, number, largest, rest)
+        total += np.where(own == largest[place], rest[place], rest[place] - own + largest[place])
+    return np.maximum(total, 0)
