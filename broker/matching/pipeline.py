@@ -22,6 +22,7 @@ from broker.matching.explain import Explained, explain
 from broker.matching.plan import Candidates, ComparisonPlan, Plan, Size, make_plan
 from broker.matching.quality import THRESHOLDS, Estimate
 from broker.matching.resolve import Links, gather_entities
+from broker.matching.strata import Stratum, by_stratum
 from pprl.console import Advance, Progress, silent
 from pprl.errors import LinkageError
 
@@ -81,6 +82,8 @@ class Comparison:
     estimates : tuple of Estimate
         At the threshold of the run first, then at others.
     doubts : tuple of str
+    strata : tuple of Stratum
+        Of both datasets; none where the schema has no strata.
     histogram : Histogram
     seconds : dict of str to float
         By stage.
@@ -105,6 +108,7 @@ class Comparison:
     bucket_recall: float | None
     estimates: tuple[Estimate, ...]
     doubts: tuple[str, ...]
+    strata: tuple[Stratum, ...]
     histogram: Histogram
     seconds: dict[str, float]
 
@@ -285,12 +289,9 @@ def _compare(
 
     with clock("estimate"):
         probed = pairs.left < plan.cross.n_probed
+        n_keys = _keys_shared(left, right, pairs, fit.posterior)
         n_missed = quality.missed_by_candidates(
-            fit.posterior,
-            found.from_filter,
-            found.from_key | found.from_bucket,
-            probed,
-            _keys_shared(left, right, pairs, fit.posterior),
+            fit.posterior, found.from_filter, found.from_key | found.from_bucket, probed, n_keys
         )
         by_filter = fit.posterior * (found.from_filter & probed)
         bucket_recall = (
@@ -312,6 +313,17 @@ def _compare(
             n_above=round(float(counts[heavy].sum())),
             n_null_above=int(null.n_pairs[null_heavy].sum()),
             null_above=float(null.weight[null_heavy].sum()),
+        )
+        strata = by_stratum(
+            [(plan.rows, left)] if itself else [(plan.rows, left), (plan.columns, right)],
+            found,
+            fit.posterior,
+            pair_weight,
+            links[threshold],
+            n_probed=plan.cross.n_probed,
+            n_keys=n_keys,
+            n_missed=n_missed,
+            seed=seed,
         )
     made = pairs.some(links[threshold])
     if plan.rows != first:
@@ -337,6 +349,7 @@ def _compare(
         bucket_recall=bucket_recall,
         estimates=estimates,
         doubts=doubts,
+        strata=strata,
         histogram=_histogram(
             log_ratio, counts, null_ratio, null.weight, even + np.log(threshold / (1 - threshold))
         ),
