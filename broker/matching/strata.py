@@ -236,10 +236,10 @@ def _stratum(
     linked = np.bincount(codes[by_row[0] > 0], minlength=n_codes)
     by_code = _by_code(codes, n_codes, by_row, n_missed)
     expected = np.array([one.expected for one in by_code])
-    hidden_records, hidden = _hidden(records, linked, expected)
+    hidden_records, hidden = _hidden(records, linked)
     groups, intervals = [], {}
     for code in (*range(1, n_codes), 0):
-        told = code not in hidden_records and expected[code] >= SMALL and not 0 < linked[code] < SMALL
+        told = code not in hidden_records and expected[code] >= SMALL and linked[code] >= SMALL
         if told:
             intervals[code] = by_code[code].measure(seed)
         recall, precision = intervals.get(code, (None, None))
@@ -293,34 +293,29 @@ def _by_code(codes: Rows, n_codes: int, by_row: Floats, n_missed: float) -> list
     ]
 
 
-def _hidden(
-    records: npt.NDArray[np.int64], linked: npt.NDArray[np.int64], expected: Floats
-) -> tuple[set[int], set[int]]:
-    """Categories whose records are not shown, and whose links are not; 0 is no category.
+def _hidden(records: npt.NDArray[np.int64], linked: npt.NDArray[np.int64]) -> tuple[set[int], set[int]]:
+    """Categories whose records are not shown, and whose links are not.
 
-    How many records have no category is known from the package, so it is shown. Records without a link are counts as
-    well, by subtraction. Distances are over categories alone, so their sum counts as known as well as that of all.
+    Records without a link are counts as well, by subtraction. Those of no category, number 0, are shown whatever
+    their number: they tell nobody's class, and the counts of fields tell of them already.
     """
     shown = shown_counts(records[1:].tolist())
     hidden_records = {code for code, count in enumerate(shown, 1) if count is None}
-    not_linked = records - linked
-    hidden = set(hidden_records)
-    for counts in (linked, not_linked, np.round(expected).astype(np.int64)):
-        hidden |= set(np.flatnonzero((counts > 0) & (counts < SMALL)).tolist())
+    outcomes = [linked[1:], (records - linked)[1:]]
+    small = np.logical_or.reduce([(counts > 0) & (counts < SMALL) for counts in outcomes])
+    hidden = hidden_records | set((np.flatnonzero(small) + 1).tolist())
     before: set[int] | None = None
     while hidden != before:
         before = set(hidden)
-        for counts in (linked, not_linked):
-            for first in (1, 0):
-                inside = [code - first for code in hidden if code >= first]
-                more = cells_to_hide(counts[first:].tolist(), hidden=inside)
-                hidden |= set(range(len(counts))) if more is None else {cell + first for cell in more}
+        for counts in outcomes:
+            more = cells_to_hide(counts.tolist(), hidden=[code - 1 for code in hidden])
+            hidden |= set(range(1, len(records))) if more is None else {cell + 1 for cell in more}
     return hidden_records, hidden
 
 
 def _cells(n_codes: int, hidden: set[int]) -> list[list[int]]:
     """The categories, each by itself but for the hidden ones."""
-    pool = sorted(hidden - {0})
+    pool = sorted(hidden)
     cells = [[code] for code in range(1, n_codes) if code not in hidden]
     return [*cells, pool] if pool else cells
 
