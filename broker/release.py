@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from broker.evidence_table import write_evidence
+from broker.matching.evidence.model import BITS_PER_NAT
 from broker.matching.pipeline import Comparison, Linkage
 from broker.matching.quality import Estimate, Interval
 from broker.report import render_report
@@ -20,7 +22,8 @@ from pprl.files import new_folder
 from pprl.guid import RandomBytes
 from pprl.package import Manifest
 
-QUALITY_VERSION = 1
+QUALITY_VERSION = 2
+"""Since 2 weights are bits; before, they were nats."""
 
 
 def write_run(
@@ -40,6 +43,7 @@ def write_run(
 
         links.csv      left_dataset,left_record,right_dataset,right_record,probability     and links.parquet
         entities.csv   entity_guid,dataset,record_guid                                     and entities.parquet
+        evidence.parquet   what speaks for each link and what might have been one; see `broker.evidence_table`
         quality.json   counts, threshold, estimates with intervals, doubts, weights, seconds by stage
         report.html    the same for people; one file, nothing loaded from elsewhere
 
@@ -77,6 +81,7 @@ def write_run(
         write_table(folder / "links", LINKS, link_batches(linkage), advance=advance)
         entities = entity_batches(linkage, random_bytes=random_bytes)
         write_table(folder / "entities", ENTITIES, entities, advance=advance)
+        write_evidence(folder / "evidence.parquet", linkage)
         (folder / "quality.json").write_text(
             json.dumps(quality, indent=1, allow_nan=False) + "\n", encoding="utf-8"
         )
@@ -123,6 +128,7 @@ def describe(
         "schema_sha256": schema.fingerprint,
         "seed": seed,
         "threshold": linkage.threshold,
+        "unit_of_weights": "bits",
         "counts": {
             "records": len(linkage.entity),
             "links": len(linkage.links),
@@ -161,19 +167,23 @@ def _describe_comparison(comparison: Comparison, linkage: Linkage) -> dict[str, 
         "doubts": list(comparison.doubts),
         "rounds": fit.rounds,
         "converged": fit.converged,
-        "intercept": round(fit.intercept, 4),
+        "intercept": _bits(fit.intercept),
         "weights": [
-            {"part": feature.part, "says": feature.label, "weight": round(float(weight), 4)}
+            {"part": feature.part, "says": feature.label, "weight": _bits(float(weight))}
             for feature, weight in zip(comparison.features, fit.weights, strict=True)
         ],
         "histogram": {
-            "edges": [round(float(edge), 4) for edge in histogram.edges],
+            "edges": [_bits(float(edge)) for edge in histogram.edges],
             "between": [round(count) for count in histogram.between.tolist()],
             "null": [round(float(count), 2) for count in histogram.null],
-            "threshold": round(histogram.threshold, 4),
+            "threshold": _bits(histogram.threshold),
         },
         "seconds": {stage: round(seconds, 3) for stage, seconds in comparison.seconds.items()},
     }
+
+
+def _bits(nats: float) -> float:
+    return round(nats * BITS_PER_NAT, 4)
 
 
 def _describe_estimate(estimate: Estimate) -> dict[str, Any]:

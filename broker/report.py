@@ -40,7 +40,7 @@ def render_report(quality: dict[str, Any]) -> str:
 
 
 def _chart(histogram: dict[str, Any]) -> dict[str, Any]:
-    """Geometry of the histogram: counts on a logarithmic axis, weights in nats along the bottom."""
+    """Geometry of the histogram: counts on a logarithmic axis, weights in bits along the bottom."""
     edges: list[float] = histogram["edges"]
     between, null = histogram["between"], histogram["null"]
     decades = max(1, math.ceil(math.log10(max([10.0, *between, *null]))))

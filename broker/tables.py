@@ -62,7 +62,7 @@ def entity_batches(linkage: Linkage, *, random_bytes: RandomBytes = os.urandom) 
     guids = new_guids(int(entity.max()) + 1 if len(entity) else 0, random_bytes=random_bytes)
     for some in _batches(_by_entity(linkage, guids)):
         names, texts = records.columns(some)
-        yield pa.record_batch([_text(guids.take(entity[some], axis=0)), names, texts], schema=ENTITIES)
+        yield pa.record_batch([guid_column(guids.take(entity[some], axis=0)), names, texts], schema=ENTITIES)
 
 
 def write_table(
@@ -138,7 +138,7 @@ class _Records:
 
     def columns(self, numbers: _Rows) -> tuple[pa.Array, pa.Array]:
         """Of each record, its dataset's name and its GUID as text."""
-        return self._names.take(pa.array(self.dataset(numbers))), _text(self.guids(numbers))
+        return self._names.take(pa.array(self.dataset(numbers))), guid_column(self.guids(numbers))
 
 
 def _by_entity(linkage: Linkage, guids: _Guids) -> _Rows:
@@ -180,8 +180,8 @@ def _half(guids: _Guids, which: Literal[0, 1]) -> _Words:
     return guids.view(">u8")[:, which].astype(np.uint64)
 
 
-def _text(guids: _Guids) -> pa.Array:
-    """GUIDs as an array of text, without a Python object for each."""
+def guid_column(guids: npt.NDArray[np.uint8]) -> pa.Array:
+    """GUIDs, shape (n, 16), as an array of text, without a Python object for each."""
     characters = to_characters(guids)
     n, width = characters.shape
     ends = np.arange(0, (n + 1) * width, width, dtype=np.int32)

@@ -2,10 +2,10 @@
 
 ::
 
-    log odds of a pair alone  =  prior + base + part + part + ...
+    log odds of a pair alone  =  prior + intercept + part + part + ...
     log of its posterior odds =  log odds + competition
 
-The prior is ``-log o`` (see `broker.matching.weigh.odds_against`), the base the fit's intercept, a part the sum of
+The prior is ``-log o`` (see `broker.matching.weigh.odds_against`), the intercept is the fit's, a part the sum of
 weight times feature over its features, and the competition ``-log(1 + others / o)``, where ``others`` is the sum of
 the likelihood ratios of all other candidates of either record that has at most one match. Nearly all candidates are
 strangers that nobody asks about, so this is kept for few of them.
@@ -44,7 +44,7 @@ class Explained:
         Share of the probability that other candidates of either record take.
     competition : ndarray of float64, shape (pairs,)
         What these take from the log odds.
-    prior, base : float
+    prior, intercept : float
         Of every pair.
     pattern : ndarray of int64, shape (pairs,)
         Row of ``weights`` and of what was seen.
@@ -59,7 +59,7 @@ class Explained:
     others: Floats
     competition: Floats
     prior: float
-    base: float
+    intercept: float
     pattern: npt.NDArray[np.int64]
     weights: Floats
     seen: tuple[Seen, ...]
@@ -75,7 +75,7 @@ class Explained:
     @property
     def log_odds(self) -> Floats:
         """Of each pair alone, its rivals apart; shape (pairs,)."""
-        of_pattern: Floats = self.prior + self.base + self.weights.sum(axis=1)
+        of_pattern: Floats = self.prior + self.intercept + self.weights.sum(axis=1)
         return of_pattern[self.pattern]
 
     def turned(self) -> Explained:
@@ -149,7 +149,7 @@ def explain(
         others=others / (fit.odds + ratio[of_pair[kept]] + others),
         competition=-np.log1p(others / fit.odds),
         prior=-float(np.log(fit.odds)),
-        base=fit.intercept,
+        intercept=fit.intercept,
         pattern=pattern.astype(np.int64),
         weights=weights,
         seen=evidence.describe(vectors[used]),

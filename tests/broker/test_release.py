@@ -72,6 +72,7 @@ def texts(dataset: Dataset) -> list[str]:
 def test_the_folder(run: Path) -> None:
     assert {path.name for path in run.iterdir()} == {
         *(f"{table}.{kind}" for table in ("links", "entities") for kind in ("csv", "parquet")),
+        "evidence.parquet",
         "quality.json",
         "report.html",
         ".pprl-output",
@@ -157,7 +158,7 @@ def test_quality(run: Path, quality: dict[str, Any], linkage: Linkage, manifests
     assert json.loads((run / "quality.json").read_text(encoding="utf-8")) == quality
     assert set(quality) == {
         *("version", "program", "created", "project", "epoch", "profile", "schema_sha256"),
-        *("seed", "threshold", "counts", "datasets", "comparisons", "seconds"),
+        *("seed", "threshold", "unit_of_weights", "counts", "datasets", "comparisons", "seconds"),
     }
     assert (quality["seed"], quality["threshold"]) == (7, 0.5)
     assert (quality["created"], quality["schema_sha256"]) == ("2026-07-25T12:00:00Z", a_schema().fingerprint)

@@ -30,6 +30,9 @@ Floats = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.uint32]
 """Comparison vectors, shape (pairs, columns)."""
 
+BITS_PER_NAT = 1.4426950408889634
+"""``1 / log(2)``: weights are nats within, and bits in all that people see."""
+
 
 @dataclass(frozen=True, slots=True)
 class Feature:

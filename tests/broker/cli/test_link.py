@@ -26,6 +26,7 @@ FILES = {
     "links.parquet",
     "entities.csv",
     "entities.parquet",
+    "evidence.parquet",
     "quality.json",
     "report.html",
     ".pprl-output",
