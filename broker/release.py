@@ -16,6 +16,7 @@ from broker.matching.evidence.model import BITS_PER_NAT
 from broker.matching.pipeline import Comparison, Linkage
 from broker.matching.quality import Estimate, Interval
 from broker.report import render_report
+from broker.strata_report import describe_strata
 from broker.tables import ENTITIES, LINKS, entity_batches, link_batches, write_table
 from pprl import __version__
 from pprl.files import new_folder
@@ -165,6 +166,7 @@ def _describe_comparison(comparison: Comparison, linkage: Linkage) -> dict[str, 
         "estimate": _describe_estimate(comparison.estimates[0]),
         "by_threshold": [_describe_estimate(estimate) for estimate in comparison.estimates[1:]],
         "doubts": list(comparison.doubts),
+        "strata": describe_strata(comparison.strata, [dataset.name for dataset in linkage.datasets]),
         "rounds": fit.rounds,
         "converged": fit.converged,
         "intercept": _bits(fit.intercept),

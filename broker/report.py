@@ -7,6 +7,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from broker.strata_report import strata_charts
+
 _WIDTH, _HEIGHT = 860.0, 260.0
 _LEFT, _BOTTOM, _TOP = 54.0, 44.0, 14.0
 _LABEL_WIDTH = 70.0
@@ -36,7 +38,10 @@ def render_report(quality: dict[str, Any]) -> str:
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
     environment.filters["figure"] = lambda number: f"{number:.4f}"
     charts = [_chart(comparison["histogram"]) for comparison in quality["comparisons"]]
-    return environment.get_template("report.html.j2").render(quality=quality, charts=charts)
+    by_class = [strata_charts(c["strata"], c["estimate"]["recall"]["value"]) for c in quality["comparisons"]]
+    return environment.get_template("report.html.j2").render(
+        quality=quality, strata_charts=by_class, charts=charts
+    )
 
 
 def _chart(histogram: dict[str, Any]) -> dict[str, Any]:
