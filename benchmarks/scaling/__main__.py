@@ -14,7 +14,7 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 
 from benchmarks.environment import ROOT
-from benchmarks.speed.machine import load, stamp
+from benchmarks.machine import load, stamp
 from pprl.console import note, run
 from pprl.files import new_folder
 

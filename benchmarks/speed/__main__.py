@@ -12,11 +12,11 @@ from typing import Any
 import click
 
 from benchmarks.environment import ROOT
+from benchmarks.machine import load, stamp
 from benchmarks.speed.cases import CASES
 from benchmarks.speed.contest import hold
 from benchmarks.speed.figure import draw
 from benchmarks.speed.inputs import Workplace
-from benchmarks.speed.machine import load, stamp
 from benchmarks.speed.results import markdown, ratios
 from pprl.console import note, run
 from pprl.errors import PprlError

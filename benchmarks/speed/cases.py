@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.commands import command
 from benchmarks.scoring import read_links, score_links
 from benchmarks.speed.environments import interpreter
-from benchmarks.speed.inputs import SITES, Workplace, command, script
+from benchmarks.speed.inputs import SITES, Workplace, script
 from benchmarks.speed.measure import Run
 from pprl.errors import PprlError
 

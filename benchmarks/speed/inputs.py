@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-from pyarrow import csv
-
-from benchmarks.environment import ROOT, clean_variables
+from benchmarks.cleaning import clean
+from benchmarks.commands import call, command
 from benchmarks.speed.environments import interpreter
-from pprl.errors import PprlError
 from pprl.schema import load_schema
-from pprl.site.normalise import normalise
+from pprl.site.readers import InputFormat
 
 SITES = ("a", "b")
 OVERLAP = 1 / 3
@@ -72,9 +66,9 @@ class Workplace:
         one_key = '[[match_key]]\nparts = ["birth_date"]\n'
         self.filter_schema.write_text(schema + one_key, encoding="utf-8")
         agreed = ["--project", _PROJECT, "--epoch", _EPOCH]
-        self._call([command("pprl"), "keys", "new", *agreed, "--out", str(self.linkage_key)])
-        self._call([command("pprl"), "keys", "site", "--out", str(self.folder / "site.key")])
-        self._call([command("pprl-broker"), "keys", "new", "--out", str(self.broker_key)])
+        call([command("pprl"), "keys", "new", *agreed, "--out", str(self.linkage_key)], self.folder)
+        call([command("pprl"), "keys", "site", "--out", str(self.folder / "site.key")], self.folder)
+        call([command("pprl-broker"), "keys", "new", "--out", str(self.broker_key)], self.folder)
 
     def people(self, n_each: int) -> People:
         """Return files of ``n_each`` people at either of two sites, a third of whom are at both."""
@@ -90,7 +84,7 @@ class Workplace:
                 "--out": folder,
             }
             words = [str(word) for pair in options.items() for word in pair]
-            self._call([sys.executable, "-m", "benchmarks.population", *words])
+            call([sys.executable, "-m", "benchmarks.population", *words], self.folder)
             raw = tuple(folder / f"{site}.csv" for site in SITES)
             cleaned = tuple(folder / f"{site}.cleaned.csv" for site in SITES)
             for source, target in zip(raw, cleaned, strict=True):
@@ -111,7 +105,7 @@ class Workplace:
         for records, filters in zip(people.cleaned, made, strict=True):
             if not filters.exists():
                 job = {"records": str(records), "filters": str(filters)}
-                self._call(script("encode_clkhash", job, python=interpreter("anonlink")))
+                call(script("encode_clkhash", job, python=interpreter("anonlink")), self.folder)
         return made
 
     def tokenise(self, n_each: int, site: int) -> list[str]:
@@ -138,32 +132,12 @@ class Workplace:
     def packages(self, n_each: int) -> tuple[Path, ...]:
         """Make the packages of both sites."""
         for site in range(len(SITES)):
-            self._call(self.tokenise(n_each, site))
+            call(self.tokenise(n_each, site), self.folder)
         return tuple(self.package(n_each, site) for site in range(len(SITES)))
 
     def clean(self, source: Path, target: Path) -> None:
         """Write the id and the six fields of a site's file in normal forms, empty where a value is missing."""
-        schema = load_schema(self.schema)
-        text = csv.ConvertOptions(
-            column_types=dict.fromkeys([_ID, *_FIELDS], pa.string()), include_columns=[_ID, *_FIELDS]
-        )
-        batch = csv.read_csv(source, convert_options=text).combine_chunks().to_batches()[0]
-        cleaned = normalise(batch, schema, today=datetime.date.today()).batch
-        csv.write_csv(pa.table(cleaned), target, csv.WriteOptions(quoting_style="needed"))
-
-    def _call(self, words: Sequence[str]) -> None:
-        variables = clean_variables() | {"PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            list(words), cwd=self.folder, env=variables, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise PprlError(f"{' '.join(words[:4])} ended with code {done.returncode}: {last}")
-
-
-def command(name: str) -> str:
-    """Return the path of one of this project's commands."""
-    return str(Path(sys.executable).with_name(name))
+        clean(source, target, schema=load_schema(self.schema), input_format=InputFormat(id_column=_ID))
 
 
 def script(module: str, job: dict[str, Any], *, python: Path | None = None) -> list[str]:

@@ -20,7 +20,7 @@ from benchmarks.speed.contest import hold
 from benchmarks.speed.contestants.report import Stopwatch, report
 from benchmarks.speed.environments import LOCKS, PEERS
 from benchmarks.speed.inputs import script
-from benchmarks.speed.machine import load, stamp
+from benchmarks.machine import load, stamp
 from benchmarks.speed.measure import bound, run, tree_bytes
 from pprl.errors import PprlError
 
