@@ -114,6 +114,10 @@ def _rule(stratum: StratumSpec, *, date_order: DateOrder, today: datetime.date) 
         case StratumKind.SEX:
             clean = rule_for(Kind.SEX, date_order=date_order, today=today)
             return _after(clean, lambda form: exact[label_key(_SEXES[form])])
+        case StratumKind.BIRTH_DECADE if (
+            stratum.field is not None
+        ):  # clean already; 1900 is a year of 1900-05-03
+            return lambda year: decade_code(int(year), stratum.categories)
         case StratumKind.BIRTH_DECADE:
             clean = rule_for(Kind.BIRTH_YEAR, date_order=date_order, today=today)
             return _after(clean, lambda form: decade_code(int(form), stratum.categories))

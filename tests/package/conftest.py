@@ -48,6 +48,8 @@ def a_batch(schema: Schema, n_records: int, seed: int = 0) -> pa.RecordBatch:
     for field in token_columns(schema):
         if field.name == PRESENCE:
             columns.append(pa.array(rng.integers(0, 1 << len(schema.fields), n_records, dtype=np.uint32)))
+        elif field.type == pa.uint8():
+            columns.append(pa.array(rng.integers(0, 3, n_records, dtype=np.uint8)))
         elif pa.types.is_fixed_size_binary(field.type):
             raw = rng.bytes(n_records * field.type.byte_width)
             columns.append(
