@@ -10,6 +10,7 @@ from pprl.console import LazyGroup, run
 COMMANDS = {
     "keys": ("broker.cli.keys:keys", "Make the broker's keys."),
     "link": ("broker.cli.link:link", "Link the records of several packages and write match tables."),
+    "explain": ("broker.cli.explain:explain", "Explain why two records were linked, or why not."),
 }
 
 
@@ -21,6 +22,7 @@ def cli() -> None:
     \b
     Once:           pprl-broker keys new
     For every run:  pprl-broker link
+    To look closer: pprl-broker explain
     """
 
 

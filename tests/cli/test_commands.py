@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import broker.cli
 import pprl.cli
 
-WITH_EXAMPLE = {"keys", "schema", "inspect", "tokenise", "link"}
+WITH_EXAMPLE = {"keys", "schema", "inspect", "tokenise", "link", "explain"}
 PROGRAMS = {"pprl": pprl.cli, "pprl-broker": broker.cli}
 
 

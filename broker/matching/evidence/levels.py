@@ -32,7 +32,7 @@ RARITY_BINS = tuple(range(4, 12))
 LABELS = (
     "missing",
     "disagree",
-    "some",
+    "slightly similar",
     "similar",
     "close",
     *(f"equal, 1 in {2**bits}" for bits in RARITY_BINS),

@@ -196,7 +196,7 @@ class RecordEvidence:
         return f"{text}; {n_missing} missing on a side" if n_missing else text
 
     def _say_distance(self, bits: int, differs: int) -> str:
-        text = f"{bits / self._schema.filter.n_bits:.1%} of the bits differ"
+        text = f"{100 * bits / self._schema.filter.n_bits:.1f} % of the bits differ"
         fields = [name for bit, name in enumerate(self._schema.field_names) if differs >> bit & 1]
         return f"{text}; one side only has {', '.join(fields)}" if fields else text
 

@@ -28,7 +28,7 @@ class DateColumn(Column):
         ("year and one part", 0.02),
         ("year and one part, near", 0.06),
         ("day and month exchanged", 0.03),
-        ("all", 0.75),
+        ("all parts agree", 0.75),
         ("known parts agree", 0.015),
         ("a known part disagrees", 0.005),
     )

@@ -58,7 +58,7 @@ CASES = {
     "middle, two initials": ({"middle_name": "m"}, {"middle_name": "m"}, {"middle_name": "initials agree"}),
     "middle, another initial": ({}, {"middle_name": "k"}, {"middle_name": "disagree"}),
     "middle, none": ({}, {"middle_name": None}, {"middle_name": None}),
-    "date, all": ({}, {}, {"birth_date": "all"}),
+    "date, all": ({}, {}, {"birth_date": "all parts agree"}),
     "date, exchanged": (
         {"birth_date": "19801205"},
         {"birth_date": "19800512"},
@@ -197,7 +197,7 @@ def test_any_field_may_be_compared_whole(small_sample, kind):
     evidence = FieldEvidence(schema, dataset)
     same, different, missing = (labels[kind] for labels in said(evidence, *dataset))
     if kind == "birth_date":
-        assert (same, different, missing) == ("all", "nothing agrees", None)
+        assert (same, different, missing) == ("all parts agree", "nothing agrees", None)
     elif kind == "middle_name":
         assert (same, different, missing) == ("initials agree", "disagree", None)
     else:
@@ -214,7 +214,7 @@ def test_priors_speak_for_agreement_and_against_its_opposite(datasets):
         assert rare_to_common == sorted(rare_to_common, reverse=True)
         assert prior[name, "close"] > prior[name, "similar"] > prior[name, "disagree"]
         assert prior[name, "disagree"] < 0 < prior[name, "exchanged"]
-    assert prior["birth_date", "all"] > prior["birth_date", "year and one part, near"] > 0
+    assert prior["birth_date", "all parts agree"] > prior["birth_date", "year and one part, near"] > 0
     assert prior["birth_date", "nothing agrees"] < 0
     assert prior["sex", "disagree"] < 0 < prior["sex", "agree"] < 1
     # A city says little more where the postcodes are equal already.
