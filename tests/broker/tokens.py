@@ -16,9 +16,10 @@ from broker.matching.dataset import Dataset
 from pprl.guid import new_guids
 from pprl.package import Identity, Manifest, SigningKey, write_package
 from pprl.schema import Schema, parse_schema
-from pprl.schema.columns import exact_parts
+from pprl.schema.columns import exact_parts, stratum_column
 from pprl.site.encode import Encoder
 from pprl.site.keys import LinkageKey
+from pprl.site.strata import classify
 
 from .population import FIELDS, Record
 
@@ -43,8 +44,13 @@ def encode(schema: Schema, records: Sequence[Record], name: str, *, secret: byte
     """The token table of records in normal form."""
     columns = [pa.array([r.get(f) for r in records], pa.string()) for f in schema.field_names]
     tree = LinkageKey(schema.project, schema.epoch, secret).tree(schema)
-    batch = pa.record_batch(columns, names=list(schema.field_names))
-    return Encoder(schema, tree).encode(batch, guids_of(name, len(records)))
+    names = list(schema.field_names)
+    for stratum in schema.column_strata:
+        columns.append(pa.array([r.get(stratum.name) for r in records], pa.string()))
+        names.append(stratum_column(stratum.name))
+    batch = pa.record_batch(columns, names=names)
+    strata = classify(batch, schema, today=NOW.date()).codes
+    return Encoder(schema, tree).encode(batch, guids_of(name, len(records)), strata=strata)
 
 
 def as_dataset(schema: Schema, batch: pa.RecordBatch, name: str, *, duplicate_free: bool = True) -> Dataset:
@@ -73,6 +79,7 @@ def as_dataset(schema: Schema, batch: pa.RecordBatch, name: str, *, duplicate_fr
             for key in schema.match_keys
         ),
         duplicate_free=duplicate_free,
+        strata={s.name: numbers(stratum_column(s.name), np.uint8) for s in schema.strata},
     )
 
 

@@ -23,12 +23,16 @@ SCHEMA = parse_schema(
 def package(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    def write(*, now: datetime, n_records: int = 4) -> Manifest:
-        columns = token_columns(SCHEMA)
+    def write(*, now: datetime, n_records: int = 4, schema=SCHEMA, codes=()) -> Manifest:
+        columns = token_columns(schema)
         arrays = [
             pa.array(
                 [bytes(field.type.byte_width)] * n_records
                 if pa.types.is_fixed_size_binary(field.type)
+                else list(codes)
+                if field.type == pa.uint8()
+                else [4] * n_records
+                if codes
                 else list(range(4, 4 + n_records)),
                 field.type,
             )
@@ -41,7 +45,7 @@ def package(tmp_path, monkeypatch):
         return write_package(
             tmp_path / "a.pprl",
             table,
-            schema=SCHEMA,
+            schema=schema,
             key_check="0123456789abcdef",
             site="St. Mary's",
             dataset="admissions",
@@ -110,3 +114,22 @@ def test_what_is_no_package(tmp_path, package):
         assert isinstance(result.exception, error)
         assert str(result.exception).startswith("a.pprl: ")
         assert result.stdout == ""
+
+
+STRATA = parse_schema(
+    '[linkage]\nproject = "heart"\nepoch = "2026"\nfields = ["given_name", "surname", "birth_date"]\n'
+    '[[stratum]]\nname = "region"\nkind = "class"\ncategories = ["North", "South", "East"]\n'
+)
+
+
+def test_strata_are_counted_and_small_counts_hidden(package):
+    codes = [0] * 4 + [1] * 40 + [2] * 3 + [3] * 25
+    package(now=datetime.now(UTC), n_records=len(codes), schema=STRATA, codes=codes)
+    lines = [line.split() for line in shown("a.pprl").splitlines()]
+    start = next(number for number, line in enumerate(lines) if line[0] == "region")
+    assert lines[start : start + 4] == [
+        ["region", "North", "40"],
+        ["South", "hidden"],
+        ["East", "hidden"],
+        ["(none)", "4"],
+    ]

@@ -106,3 +106,16 @@ def test_show_json(folder):
     document = json.loads(call("show", "linkage.toml", "--json"))
     assert document["fingerprint"] == found.fingerprint
     assert schema_from_json(json.dumps(document["schema"])) == found
+
+
+def test_strata_are_shown(tmp_path):
+    path = tmp_path / "linkage.toml"
+    path.write_text(
+        '[linkage]\nproject = "p"\nepoch = "1"\nfields = ["surname", "birth_date", "sex"]\n'
+        'strata = ["sex", "ethnicity"]\n'
+    )
+    result = CliRunner().invoke(cli, ["schema", "show", str(path)], catch_exceptions=False)
+    lines = result.stdout.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("stratum"))
+    assert lines[start + 1].split(maxsplit=4) == ["sex", "sex", "field", "sex", "Female; Male; Other"]
+    assert lines[start + 2].endswith("a column   Hispanic or Latino; Not Hispanic or Latino")

@@ -392,3 +392,36 @@ def test_signals(folder, sign, code):
     assert (done.returncode, done.stdout) == (code, "")
     assert "Traceback" not in done.stderr
     assert names(folder) == GIVEN
+
+
+STRATA = SCHEMA + 'strata = ["sex", "race", "ethnicity"]\n'
+
+
+def with_races(folder, *races):
+    (folder / "linkage.toml").write_text(STRATA)
+    header, *rows = PATIENTS.splitlines()
+    lines = [f"{row},{race}" for row, race in zip(rows, races, strict=True)]
+    (folder / "in.csv").write_text("\n".join([header + ",RACE_CD", *lines, ""]))
+
+
+def test_strata(folder):
+    with_races(folder, "White", "white", "", "Purple")
+    result = well(flags=["--columns", "race=RACE_CD"])
+    rows = {tuple(line.split()[:3]) for line in result.stdout.splitlines() if "(stratum)" in line}
+    assert rows == {("race", "(stratum)", "2"), ("ethnicity", "(stratum)", "0")}
+    assert "strata     sex, race, ethnicity: 3 records are alone in their combination" in result.stdout
+    assert "warning: race: 25.0% of the values are in no category of the schema" in result.stderr
+    assert "warning: 75.0% of the records are alone in their combination of strata" in result.stderr
+    assert (
+        "ethnicity: no record has a category; map its column with --columns ethnicity=COLUMN" in result.stderr
+    )
+    assert inspect_package("out.pprl").stratum_counts["race"] == (2, None, *[None] * 6)
+
+
+def test_strata_that_a_site_leaves_out_on_purpose(folder):
+    with_races(folder, "White", "White", "White", "White")
+    result = well(flags=["--columns", "race=", "--columns", "ethnicity=", "--json"])
+    assert "no record has a category" not in result.stderr
+    document = json.loads(result.stdout)
+    assert document["strata"]["race"] == {"present": 0, "missing": 4, "placeholder": 0, "invalid": 0}
+    assert document["alone_in_strata"] == 1  # one man, two women, and one of whom nothing is known

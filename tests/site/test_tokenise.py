@@ -29,12 +29,13 @@ from pprl.site.tokenise import ids_path, tokenise
 NOW = datetime(2026, 7, 25, 12, 0, 0, tzinfo=UTC)
 BROKER = Identity(b"\x02" * 32)
 KEY = LinkageKey("heart", "2026", b"\x03" * 32)
-SCHEMA = parse_schema("""
+SCHEMA_TEXT = """
 [linkage]
 project = "heart"
 epoch = "2026"
 fields = ["given_name", "surname", "birth_date", "postcode"]
-""")
+"""
+SCHEMA = parse_schema(SCHEMA_TEXT)
 HEADER = "mrn,given_name,surname,birth_date,postcode"
 NAMES = ("Anna", "Bela", "Carl", "Dora", "Emil", "UNKNOWN", "")
 BIRTHS = ("1980-05-03", "1951-12-31", "2031-01-01", "1900-01-01", "")
@@ -319,3 +320,33 @@ def test_progress(patients):
     assert list(stages) == ["reading", "sealing"]
     assert all(total == done for total, done, _ in stages.values())
     assert stages["sealing"] == [100, 100, "records"]
+
+
+STRATA = parse_schema(SCHEMA_TEXT + 'strata = ["birth_decade", "race"]\n')
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_strata_stay_with_their_records(folder, workers):
+    races = ("White", "asian", "", "Purple", "Multiracial")
+    lines = [f"P{n:03d},{a_row(n)},{races[n % 5]}" for n in range(60)]
+    (folder / "in.csv").write_text(
+        "\n".join([HEADER + ",race", *lines, "P900,Zoe,Kun,1931-05-05,10000,Other", ""])
+    )
+    made = make("in.csv", schema=STRATA, workers=workers, rows_per_chunk=13)
+    rows = by_local_id()
+    codes = {"White": 1, "asian": 3, "": 0, "Purple": 0, "Multiracial": 6}
+    decades = {"1980-05-03": 9, "1951-12-31": 6, "2031-01-01": 0, "1900-01-01": 0, "": 0}
+    for n in range(60):
+        row = rows[f"P{n:03d}"]
+        assert row["stratum:race"] == codes[races[n % 5]]
+        assert row["stratum:birth_decade"] == decades[BIRTHS[n % 5]]
+    assert rows["P900"]["stratum:race"] == 7
+    assert made.strata == {"race": FieldCounts(present=37, missing=12, invalid=12)}
+    assert made.n_alone == 1  # P900
+    assert made.manifest.stratum_counts["race"] == (24, None, 0, None, 0, 0, None, None)
+
+
+def test_a_stratum_no_file_has_is_missing(folder, patients):
+    made = make(patients(), schema=STRATA)
+    assert made.strata == {"race": FieldCounts(missing=50)}
+    assert made.manifest.stratum_counts["race"] == (50, *[0] * 7)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pprl.errors import InputError
-from pprl.schema import parse_schema
+from pprl.schema import parse_schema, schema_from_json
 from pprl.site.readers import PRESETS, column_map, read_input
 
 
@@ -171,3 +171,59 @@ def test_a_header_that_is_not_used_may_stand_twice():
         "given_name",
         "surname",
     )
+
+
+STRATA = parse_schema(
+    '[linkage]\nproject = "p"\nepoch = "1"\nfields = ["given_name", "surname", "sex"]\n'
+    'strata = ["sex", "race"]\n[[stratum]]\nname = "origin"\nkind = "ethnicity"\n'
+    '[[stratum]]\nname = "region"\nkind = "class"\ncategories = ["North", "South"]\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("header", "columns", "found"),
+    [
+        ([], {}, ((), (), ())),
+        (["RACE", "Ethnicity", "class"], {}, (("RACE",), ("Ethnicity",), ())),
+        (["origin", "ethnicity", "region"], {}, ((), ("origin",), ("region",))),
+        (["a", "b", "race"], {"race": "a+b", "region": "b"}, (("a", "b"), (), ("b",))),
+        (["race"], {"race": ""}, ((), (), ())),
+    ],
+)
+def test_a_stratum_is_found_like_a_field_but_may_be_lacking(header, columns, found):
+    header = ["given_name", "surname", "sex", *header]
+    mapped = column_map(STRATA, header, columns=columns)
+    assert dict(mapped.strata) == dict(zip(("race", "origin", "region"), found, strict=True))
+    assert set(mapped.columns) == {"given_name", "surname", "sex", *(c for some in found for c in some)}
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"race": "RAZE"}, "no column 'RAZE'; did you mean 'race'?"),
+        ({"rase": "race"}, "no field or stratum 'rase'; did you mean 'race'?"),
+        ({"zip": "race"}, "fields are given_name, surname, sex, strata race, origin, region"),
+    ],
+)
+def test_a_stratum_that_is_named_must_be_there(columns, says):
+    with pytest.raises(InputError) as caught:
+        column_map(STRATA, ["given_name", "surname", "sex", "race"], columns=columns)
+    assert says in str(caught.value)
+
+
+def test_a_stratum_that_follows_from_a_field_has_no_column():
+    text = STRATA.canonical_json().replace(
+        '"field":"sex","kind":"sex","name":"sex"', '"field":"sex","kind":"sex","name":"gender"'
+    )
+    with pytest.raises(InputError, match="the stratum 'gender' follows from the field 'sex'; map that"):
+        column_map(schema_from_json(text), ["given_name", "surname", "sex"], columns={"gender": "sex"})
+
+
+def test_a_stratum_travels_beside_the_fields(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("given_name,surname,sex,race,note\nA,B,F,White,x\nC,D,M,,y\n")
+    with read_input(path, STRATA) as file:
+        (batch,) = file
+    assert batch.schema.names[4:] == ["stratum:race", "stratum:origin", "stratum:region"]
+    assert batch.column("stratum:race").to_pylist() == ["White", None]
+    assert batch.column("stratum:origin").null_count == 2
