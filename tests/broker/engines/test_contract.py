@@ -216,3 +216,12 @@ def test_a_killed_executor_changes_nothing(engine, datasets, tmp_path):
     vectors = engine.compare(deadly, left, right, found.pairs)
     assert np.array_equal(vectors, evidence.compare(left, right, found.pairs))
     assert {path.name for path in tmp_path.iterdir()} == {"near", "compare"}
+
+
+def test_strata_go_with_a_dataset_and_change_nothing(engine, town):
+    schema = a_schema("standard", more='[[stratum]]\nkind = "sex"\n')
+    sides = [a_dataset(schema, rows, name) for rows, name in zip(town.records, "ab", strict=True)]
+    linkage, expected = link(sides, engine=engine), link(sides)
+    assert np.array_equal(linkage.links.left, expected.links.left)
+    assert linkage.comparisons[0].strata == expected.comparisons[0].strata
+    assert len(linkage.comparisons[0].strata) == 2
