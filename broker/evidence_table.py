@@ -15,8 +15,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,7 @@ EVIDENCE_VERSION = 1
 LINKED, BELOW, ANOTHER, DROPPED = OUTCOMES = ("linked", "below threshold", "another chosen", "dropped")
 """Outcomes. Dropped is a link whose entity would have held two records of a duplicate-free dataset."""
 
+_DIGITS = 4
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 _VERSION = b"pprl_evidence_version"
 _HEAD = [
@@ -86,10 +88,45 @@ def evidence_batches(linkage: Linkage) -> Iterator[pa.RecordBatch]:
         outcome = outcomes(linkage, comparison)
         for start in range(0, len(outcome), ROWS_PER_BATCH):
             some = slice(start, start + ROWS_PER_BATCH)
-            columns = _columns(linkage, comparison, outcome, some)
             n = len(outcome[some])
+            columns = _columns(linkage, comparison, outcome[some], some)
             arrays = [columns.get(field.name, pa.nulls(n, field.type)) for field in schema]
             yield pa.record_batch(arrays, schema=schema)
+
+
+def evidence_row(linkage: Linkage, comparison: Comparison, number: int) -> dict[str, Any]:
+    """One of the explained pairs of a comparison, as a row of the table."""
+    some = slice(number, number + 1)
+    columns = _columns(linkage, comparison, outcomes(linkage, comparison)[some], some)
+    return {name: column[0].as_py() for name, column in columns.items()}
+
+
+def weights_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Probability and weights from a row of the evidence table."""
+    parts = [
+        {
+            "part": name.removeprefix("weight:"),
+            "seen": row[f"seen:{name.removeprefix('weight:')}"],
+            "weight": round(weight, _DIGITS),
+        }
+        for name, weight in row.items()
+        if name.startswith("weight:") and weight is not None
+    ]
+    return {
+        "probability": row["probability"],
+        "prior": round(row["prior"], _DIGITS),
+        "intercept": round(row["intercept"], _DIGITS),
+        "parts": parts,
+        "log_odds": round(log_odds(row), _DIGITS),
+        "others": round(row["others"], 6),
+        "competition": round(row["competition"], _DIGITS),
+    }
+
+
+def log_odds(row: Mapping[str, Any]) -> float:
+    """Of the pair alone, its rivals apart; in bits, from a row of the table."""
+    parts = sum(weight for name, weight in row.items() if name.startswith("weight:") and weight is not None)
+    return float(row["prior"] + row["intercept"] + parts)
 
 
 def write_evidence(path: Path, linkage: Linkage) -> None:
@@ -116,10 +153,10 @@ def _columns(
     linkage: Linkage, comparison: Comparison, outcome: npt.NDArray[np.int8], some: slice
 ) -> dict[str, pa.Array]:
     found = comparison.explained
-    n, pattern = len(outcome[some]), found.pattern[some]
+    n, pattern = len(outcome), found.pattern[some]
     columns = {
         "probability": pa.array(_rounded(found, linkage.threshold, some)),
-        "outcome": _words(outcome[some], OUTCOMES),
+        "outcome": _words(outcome, OUTCOMES),
         "others": _floats(found.others[some]),
         "prior": _floats(np.full(n, found.prior * BITS_PER_NAT)),
         "intercept": _floats(np.full(n, found.intercept * BITS_PER_NAT)),

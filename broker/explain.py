@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,16 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from broker.evidence_table import ANOTHER, BELOW, DROPPED, EVIDENCE_VERSION, LINKED, version_of
+from broker.evidence_table import (
+    ANOTHER,
+    BELOW,
+    DROPPED,
+    EVIDENCE_VERSION,
+    LINKED,
+    log_odds,
+    version_of,
+    weights_of,
+)
 from broker.matching.explain import LEAST_POSTERIOR
 from broker.waterfall import threshold_bits
 from pprl.errors import PprlError
@@ -21,7 +30,6 @@ from pprl.guid import from_text, to_text
 
 NOT_KEPT, NOT_COMPARED = "not kept", "not compared"
 """Outcomes of pairs besides those of `broker.evidence_table`."""
-_DIGITS = 4
 
 Answer = dict[str, Any]
 
@@ -183,28 +191,6 @@ def explain_record(run: Run, one: str) -> Answer:
     }
 
 
-def weights_of(row: Mapping[str, Any]) -> Answer:
-    """Probability and weights from a row of the evidence table."""
-    parts = [
-        {
-            "part": name.removeprefix("weight:"),
-            "seen": row[f"seen:{name.removeprefix('weight:')}"],
-            "weight": round(weight, _DIGITS),
-        }
-        for name, weight in row.items()
-        if name.startswith("weight:") and weight is not None
-    ]
-    return {
-        "probability": row["probability"],
-        "prior": round(row["prior"], _DIGITS),
-        "intercept": round(row["intercept"], _DIGITS),
-        "parts": parts,
-        "log_odds": round(_log_odds(row), _DIGITS),
-        "others": round(row["others"], 6),
-        "competition": round(row["competition"], _DIGITS),
-    }
-
-
 def _candidates(rows: list[Answer], guid: str) -> list[Answer]:
     """The other ends of a record's rows."""
     found = []
@@ -216,16 +202,11 @@ def _candidates(rows: list[Answer], guid: str) -> list[Answer]:
                         "dataset": row[f"{other}_dataset"],
                         "record": row[f"{other}_record"],
                         "probability": row["probability"],
-                        "log_odds": round(_log_odds(row), _DIGITS),
+                        "log_odds": round(log_odds(row), 4),
                         "outcome": row["outcome"],
                     }
                 )
     return sorted(found, key=lambda one: (-one["probability"], -one["log_odds"], one["record"]))
-
-
-def _log_odds(row: Mapping[str, Any]) -> float:
-    parts = sum(weight for name, weight in row.items() if name.startswith("weight:") and weight is not None)
-    return float(row["prior"] + row["intercept"] + parts)
 
 
 def _outcome_without_evidence(run: Run, ends: list[Answer]) -> str:
@@ -234,7 +215,7 @@ def _outcome_without_evidence(run: Run, ends: list[Answer]) -> str:
 
 
 def _why(run: Run, outcome: str, dataset: str, row: Answer | None) -> str:
-    if row is not None and outcome == BELOW and _log_odds(row) >= threshold_bits(run.threshold):
+    if row is not None and outcome == BELOW and log_odds(row) >= threshold_bits(run.threshold):
         return "by its own evidence alone it would be a link, but other candidates are likelier"
     return {
         LINKED: f"the probability is not below the threshold {run.threshold:g}",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from broker.evidence_table import write_evidence
+from broker.examples import examples
 from broker.matching.evidence.model import BITS_PER_NAT
 from broker.matching.pipeline import Comparison, Linkage
 from broker.matching.quality import Estimate, Interval
@@ -174,6 +175,7 @@ def _describe_comparison(comparison: Comparison, linkage: Linkage) -> dict[str, 
             {"part": feature.part, "says": feature.label, "weight": _bits(float(weight))}
             for feature, weight in zip(comparison.features, fit.weights, strict=True)
         ],
+        "examples": examples(linkage, comparison),
         "histogram": {
             "edges": [_bits(float(edge)) for edge in histogram.edges],
             "between": [round(count) for count in histogram.between.tolist()],

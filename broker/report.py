@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from broker.strata_report import strata_charts
+from broker.waterfall import waterfall_chart
 
 _WIDTH, _HEIGHT = 860.0, 260.0
 _LEFT, _BOTTOM, _TOP = 54.0, 44.0, 14.0
@@ -39,8 +40,12 @@ def render_report(quality: dict[str, Any]) -> str:
     environment.filters["figure"] = lambda number: f"{number:.4f}"
     charts = [_chart(comparison["histogram"]) for comparison in quality["comparisons"]]
     by_class = [strata_charts(c["strata"], c["estimate"]["recall"]["value"]) for c in quality["comparisons"]]
+    waterfalls = [
+        [waterfall_chart(example, quality["threshold"]) for example in comparison["examples"]]
+        for comparison in quality["comparisons"]
+    ]
     return environment.get_template("report.html.j2").render(
-        quality=quality, strata_charts=by_class, charts=charts
+        quality=quality, strata_charts=by_class, charts=charts, waterfalls=waterfalls
     )
 
 

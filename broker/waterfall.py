@@ -108,3 +108,51 @@ class Scale:
 def threshold_bits(threshold: float) -> float:
     """Log odds of a probability."""
     return math.log2(threshold / (1 - threshold))
+
+
+_TITLES = {
+    "typical link": ("A typical link", "half of the links have more evidence"),
+    "least probable link": ("The least probable link", ""),
+    "likeliest pair not linked": ("The likeliest pair that is not linked", ""),
+}
+
+
+def waterfall_chart(example: Mapping[str, Any], threshold: float) -> dict[str, Any]:
+    """Geometry of an example's waterfall, for a chart 100 wide with a row a step.
+
+    Parameters
+    ----------
+    example : mapping
+        As of `broker.examples.examples`.
+    threshold : float
+        Least probability of a link.
+    """
+    falls, limit = steps(example), threshold_bits(threshold)
+    scale = Scale.around([0.0, limit, *(step.end for step in falls)])
+
+    def x(bits: float) -> float:
+        return round(100 * scale(bits), 2)
+
+    title, more = _TITLES[example["example"]]
+    if example["outcome"] not in ("linked", "below threshold"):
+        more = {"another chosen": "as another was chosen", "dropped": "as it was dropped"}[example["outcome"]]
+    return {
+        "title": title,
+        "more": more,
+        "zero": x(0.0),
+        "threshold": x(limit),
+        "rows": [
+            {
+                "name": step.name,
+                "says": step.says,
+                "kind": step.kind,
+                "weight": signed(step.weight),
+                "fill": step.kind if step.kind != "part" else "for" if step.weight >= 0 else "against",
+                "x": min(x(step.start), x(step.end)),
+                "width": round(max(abs(x(step.end) - x(step.start)), 0.4), 2),
+                "end": x(step.end),
+                "join": x(step.start) if number and step.kind != "total" else x(step.end) if number else None,
+            }
+            for number, step in enumerate(falls)
+        ],
+    }

@@ -186,7 +186,7 @@ def test_quality_of_a_comparison(quality: dict[str, Any], linkage: Linkage) -> N
         *("candidates", "candidates_by_filter", "candidates_by_key"),
         *("expected_matches", "expected_matches_not_compared", "links", "estimate", "by_threshold", "doubts"),
         "strata",
-        *("rounds", "converged", "intercept", "weights", "histogram", "seconds"),
+        *("rounds", "converged", "intercept", "weights", "examples", "histogram", "seconds"),
     }
     assert (comparison["left"], comparison["right"]) == ("a", "b")
     assert comparison["pairs"] == len(linkage.datasets[0]) * len(linkage.datasets[1])
