@@ -15,6 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from broker.cli import cli, main
+from broker.matching.quality import Interval
+from broker.matching.strata import Lower, Stratum
 from pprl.guid import to_text
 
 from ..population import Town
@@ -335,3 +337,15 @@ def test_the_spark_engine_gets_its_master_and_folder(folder: Path, monkeypatch: 
     result = call(*cluster)
     assert result.exit_code == 2
     assert "--spark-master and --spark-shared go with --engine spark" in result.output
+
+
+def test_who_is_linked_less_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    less, others = Interval(0.9, 0.86, 0.94), Interval(0.98, 0.97, 0.99)
+    found = Stratum("race", 1, (), (Lower("Asian", less, others),), None, None)
+    monkeypatch.setattr("broker.matching.pipeline.by_stratum", lambda *_, **__: (found,))
+    result = call("--trust", "a.pub", "--trust", "b.pub")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == (
+        "a x b: linked less than others: race Asian of b: an estimated 90.0 % of the matches are linked "
+        "(95 % interval 86.0 to 94.0), of the others 98.0 %\n"
+    )
