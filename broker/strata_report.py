@@ -36,8 +36,8 @@ def describe_strata(strata: Sequence[Stratum], names: Sequence[str]) -> list[dic
     ]
 
 
-def strata_charts(strata: Sequence[dict[str, Any]], overall: float) -> dict[str, Any]:
-    """Geometry of the charts of recall, one axis for all.
+def strata_charts(strata: Sequence[dict[str, Any]], overall: float) -> list[dict[str, Any]]:
+    """Geometry of the charts of recall; both datasets of a stratum have the same axis.
 
     Parameters
     ----------
@@ -48,11 +48,18 @@ def strata_charts(strata: Sequence[dict[str, Any]], overall: float) -> dict[str,
 
     Returns
     -------
-    dict
-        ``low`` is the share at the left end, the right end is 1; ``rows`` has for each stratum and each of its groups
-        places of value, low and high, or None.
+    list of dict
+        For each stratum: ``low`` is the share at the left end, the right end is 1; ``rows`` has for each of its
+        groups places of value, low and high, or None.
     """
-    shown = [group["recall"] for one in strata for group in one["groups"] if group["recall"]]
+    return [
+        _chart(one, overall, [other for other in strata if other["stratum"] == one["stratum"]])
+        for one in strata
+    ]
+
+
+def _chart(one: dict[str, Any], overall: float, alike: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    shown = [group["recall"] for other in alike for group in other["groups"] if group["recall"]]
     least = min([overall, *(recall["low"] for recall in shown)])
     low: float = max(min(math.floor(least / _STEP) * _STEP, 1 - _STEP), 0.0)
 
@@ -71,7 +78,7 @@ def strata_charts(strata: Sequence[dict[str, Any]], overall: float) -> dict[str,
         "start": x(low),
         "end": x(1),
         "overall": x(overall),
-        "rows": [[row(group["recall"]) for group in one["groups"]] for one in strata],
+        "rows": [row(group["recall"]) for group in one["groups"]],
     }
 
 
@@ -89,14 +96,14 @@ def _describe_group(group: Group) -> dict[str, Any]:
 
 
 def _describe_lower(lower: Lower, stratum: Stratum, dataset: str) -> dict[str, Any]:
-    here, others = lower.recall, lower.others
+    here, others, name = lower.recall, lower.others, stratum.name.replace("_", " ")
     return {
         "category": lower.category,
         "recall": _describe_interval(here),
         "others": _describe_interval(others),
         "says": (
-            f"{stratum.name} {lower.category} of {dataset}: an estimated {100 * here.value:.1f} % of the matches "
-            f"are linked (95 % interval {100 * here.low:.1f} to {100 * here.high:.1f}), of the others "
+            f"{name} {lower.category} of {dataset}: an estimated {100 * here.value:.1f} % of the matches are "
+            f"linked (95 % interval {100 * here.low:.1f} to {100 * here.high:.1f}), of the others "
             f"{100 * others.value:.1f} %"
         ),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -167,13 +168,22 @@ def test_who_is_lost_stands_out(quality: dict[str, Any]) -> None:
     assert "<b>White</b>" in words
 
 
-def test_charts_share_an_axis() -> None:
-    described = describe_strata([SOME], ["a", "b"])
-    chart = strata_charts(described, 0.97)
-    assert chart["low"] == pytest.approx(0.85)
-    white, asian, *others = chart["rows"][0]
+def test_the_charts_of_a_stratum_share_an_axis() -> None:
+    sure = (Group("North", 100, 50, 50.0, SURE, SURE),)
+    strata = [SOME, replace(SOME, dataset=0, groups=sure), replace(SOME, name="region", groups=sure)]
+    one, two, three = strata_charts(describe_strata(strata, ["a", "b"]), 0.97)
+    assert one["low"] == two["low"] == pytest.approx(0.85)
+    assert three["low"] == pytest.approx(0.95)
+    white, asian, *others = one["rows"]
     assert others == [None] * 4
-    assert chart["start"] < asian["left"] < asian["x"] < chart["overall"] < white["x"] < chart["end"]
-    assert asian["left"] + asian["width"] < white["left"] + white["width"] <= chart["end"]
-    assert strata_charts([], 1.0)["low"] == 0.95
-    assert strata_charts([], 0.0)["low"] == 0.0
+    assert one["start"] < asian["left"] < asian["x"] < one["overall"] < white["x"] < one["end"]
+    assert asian["left"] + asian["width"] < white["left"] + white["width"] <= one["end"]
+    assert two["rows"] == [white]
+    assert three["rows"][0]["x"] < white["x"]
+
+
+@pytest.mark.parametrize(("overall", "low"), [(1.0, 0.95), (0.97, 0.95), (0.0, 0.0)])
+def test_an_axis_has_some_length(overall: float, low: float) -> None:
+    (chart,) = strata_charts([{"stratum": "race", "groups": []}], overall)
+    assert chart["low"] == pytest.approx(low)
+    assert chart["start"] <= chart["overall"] <= chart["end"]
