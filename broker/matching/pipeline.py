@@ -19,6 +19,7 @@ from broker.matching.dataset import Dataset
 from broker.matching.evidence import Evidence, Feature, evidence_for, patterns, sums
 from broker.matching.evidence.model import Features, Floats
 from broker.matching.explain import Explained, explain
+from broker.matching.histogram import Histogram, histogram_of
 from broker.matching.plan import Candidates, ComparisonPlan, Plan, Size, make_plan
 from broker.matching.quality import THRESHOLDS, Estimate
 from broker.matching.resolve import Links, gather_entities
@@ -27,28 +28,7 @@ from pprl.console import Advance, Progress, silent
 from pprl.errors import LinkageError
 
 DEFAULT_THRESHOLD = 0.5
-HISTOGRAM_BINS = 48
 _HARDLY = 1e-3  # a posterior that does not count among the matches
-
-
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """Match weights of the candidate pairs, and of as many pairs that cannot match.
-
-    Attributes
-    ----------
-    edges : ndarray of float64, shape (bins + 1,)
-        In nats.
-    between, null : ndarray of float64, shape (bins,)
-        Pairs between the datasets; pairs within, scaled to the same number of possible pairs.
-    threshold : float
-        The weight at which an uncontested pair has the threshold's posterior.
-    """
-
-    edges: Floats
-    between: Floats
-    null: Floats
-    threshold: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,8 +330,12 @@ def _compare(
         estimates=estimates,
         doubts=doubts,
         strata=strata,
-        histogram=_histogram(
-            log_ratio, counts, null_ratio, null.weight, even + np.log(threshold / (1 - threshold))
+        histogram=histogram_of(
+            log_ratio,
+            counts,
+            null=null_ratio,
+            null_weight=null.weight,
+            threshold=float(np.log(fit.odds * threshold / (1 - threshold))),
         ),
         seconds=clock.seconds,
     )
@@ -411,19 +395,6 @@ def _null(
         np.concatenate([none, *(part.features for part in parts)]),
         np.concatenate([np.empty(0, dtype=np.int64), *(part.n_pairs for part in parts)]),
         np.concatenate([np.empty(0), *(part.weight for part in parts)]) * n_possible / max(n_within, 1),
-    )
-
-
-def _histogram(
-    between: Floats, counts: Floats, null: Floats, null_weight: Floats, threshold: float
-) -> Histogram:
-    everything = np.concatenate([between, null, [threshold - 5, threshold + 5]])
-    edges = np.linspace(np.floor(everything.min()), np.ceil(everything.max()), HISTOGRAM_BINS + 1)
-    return Histogram(
-        edges,
-        np.histogram(between, edges, weights=counts)[0],
-        np.histogram(null, edges, weights=null_weight)[0],
-        float(threshold),
     )
 
 

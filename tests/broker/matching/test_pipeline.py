@@ -93,6 +93,9 @@ def test_what_a_comparison_tells_of_itself(datasets, linked):
     assert len(comparison.features) == len(comparison.fit.weights)
     assert (comparison.probability >= linkage.threshold).all()
     assert comparison.histogram.between.sum() == comparison.n_candidates
+    # Where a pair without rivals has the threshold's probability.
+    at_threshold = np.exp(comparison.histogram.threshold)
+    assert at_threshold / (comparison.fit.odds + at_threshold) == pytest.approx(linkage.threshold)
     assert list(comparison.seconds) == list(STAGES)
     assert linkage.n_dropped == 0
     assert len(linkage.links) == len(comparison.links)
