@@ -24,9 +24,9 @@ from broker.matching.evidence import Evidence, Features, Seen, Vectors
 from broker.matching.evidence.model import Floats, by_part
 
 LEAST_POSTERIOR = 0.01
-"""Candidates of at least this posterior are explained; all links are."""
-RIVALS_PER_RECORD = 3
-"""Besides, of the candidates whose own evidence makes a match as likely as not, a record's best so many."""
+"""Besides the links those candidates are explained that have this posterior, or would have even odds without rivals."""
+MOST_PER_RECORD = 5
+"""Of these, the best of each record: so many that nobody asks for more, and never many times the links."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +128,11 @@ def explain(
     log_ratio = features @ fit.weights + fit.intercept
     is_chosen = np.zeros(len(pairs), dtype=np.bool_)
     is_chosen[chosen] = True
-    kept = np.flatnonzero(is_chosen | (fit.posterior >= LEAST_POSTERIOR))
-    lost = np.flatnonzero((fit.posterior < LEAST_POSTERIOR) & (log_ratio >= np.log(fit.odds))[of_pair])
-    best = np.zeros(len(lost), dtype=np.bool_)
-    for rows in (pairs.left, pairs.right):
-        best |= _best(rows[lost], log_ratio[of_pair[lost]])
-    kept = np.union1d(kept, lost[best])
+    might_be = (fit.posterior >= LEAST_POSTERIOR) | (log_ratio >= np.log(fit.odds))[of_pair]
+    asked = np.flatnonzero(might_be & ~is_chosen)
+    rank = np.lexsort((-log_ratio[of_pair[asked]], -fit.posterior[asked]))
+    best = _first(pairs.left[asked], rank) | _first(pairs.right[asked], rank)
+    kept = np.union1d(chosen, asked[best])
 
     ratio = weigh.ratios(log_ratio)
     others = _others(pairs, kept, ratio, of_pair, shape, exclusive)
@@ -156,13 +155,13 @@ def explain(
     )
 
 
-def _best(rows: Rows, weight: Floats) -> Flags:
-    """Whether each pair is among the heaviest few of its row; of equal ones the earlier."""
-    order = np.lexsort((-weight, rows))
+def _first(rows: Rows, rank: Rows) -> Flags:
+    """Whether each pair is among the first few of its row; ``rank`` lists pairs in their order."""
+    order = rank[np.argsort(rows[rank], kind="stable")]
     new = np.flatnonzero(np.diff(rows[order], prepend=-1))
-    rank = np.arange(len(order)) - np.repeat(new, np.diff(new, append=len(order)))
+    place = np.arange(len(order)) - np.repeat(new, np.diff(new, append=len(order)))
     out = np.empty(len(rows), dtype=np.bool_)
-    out[order] = rank < RIVALS_PER_RECORD
+    out[order] = place < MOST_PER_RECORD
     return out
 
 

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.matching import _loops
+from broker.matching import explain as explain_module
 from broker.matching.candidates import Pairs
 from broker.matching.evidence.model import Feature, Seen
-from broker.matching.explain import LEAST_POSTERIOR, RIVALS_PER_RECORD, explain
+from broker.matching.explain import LEAST_POSTERIOR, MOST_PER_RECORD, explain
 from broker.matching.pipeline import link
 from broker.matching.weigh import Fit, compete, odds_against
 
@@ -94,25 +95,29 @@ def test_the_sum_is_the_posterior_and_rivals_take_their_share(contest):
             assert weight == pytest.approx(agrees * fit.weights[bit])
 
 
-@given(contests())
-def test_links_and_what_might_have_been_one_are_kept(contest):
-    found, fit, log_ratio = explained(contest)
+@given(contests(), st.sampled_from([1, 2, 5]))
+def test_links_and_the_best_of_what_might_have_been_one_are_kept(contest, most):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(explain_module, "MOST_PER_RECORD", most)
+        found, fit, log_ratio = explained(contest)
     pairs = contest[0]
-    width = pairs.right.max() + 1
-    kept = set((found.pairs.left * width + found.pairs.right).tolist())
-    assert sorted(kept) == list(found.pairs.left * width + found.pairs.right)
-    heavy = (log_ratio >= np.log(fit.odds)) & (fit.posterior < LEAST_POSTERIOR)
-    for place, code in enumerate((pairs.left * width + pairs.right).tolist()):
-        better = [
-            np.count_nonzero(heavy & (rows == rows[place]) & (log_ratio > log_ratio[place]))
-            for rows in (pairs.left, pairs.right)
-        ]
-        lost = heavy[place] and min(better) < RIVALS_PER_RECORD
-        assert (code in kept) <= (fit.posterior[place] >= LEAST_POSTERIOR or lost)
-        if fit.posterior[place] >= LEAST_POSTERIOR:
-            assert code in kept
-    n_rows = len(set(pairs.left.tolist())) + len(set(pairs.right.tolist()))
-    assert np.count_nonzero(found.posterior < LEAST_POSTERIOR) <= RIVALS_PER_RECORD * n_rows
+    rows = list(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
+    kept = list(zip(found.pairs.left.tolist(), found.pairs.right.tolist(), strict=True))
+    assert kept == sorted(set(kept))
+    links = {pair for pair, posterior in zip(rows, fit.posterior, strict=True) if posterior >= 0.5}
+    assert {pair for pair, chosen in zip(kept, found.chosen, strict=True) if chosen} == links
+    might_be = [
+        place
+        for place, pair in enumerate(rows)
+        if pair not in links
+        and (fit.posterior[place] >= LEAST_POSTERIOR or log_ratio[place] >= np.log(fit.odds))
+    ]
+    best = sorted(might_be, key=lambda place: (-fit.posterior[place], -log_ratio[place], place))
+    wanted = set()
+    for side in (0, 1):
+        for row in {pair[side] for pair in rows}:
+            wanted |= {rows[place] for place in [p for p in best if rows[p][side] == row][:most]}
+    assert set(kept) == links | wanted
 
 
 def test_a_rival_beyond_number_is_not_lost_in_rounding():
@@ -152,6 +157,8 @@ def test_parts_prior_and_base_add_up_to_the_log_odds(linked, profile):
     assert ((found.others >= 0) & (found.others + found.posterior <= 1 + 1e-9)).all()
     assert (found.competition <= 0).all()
     assert len(found) <= 2 * len(comparison.links)
+    rest = found.pairs.some(~found.chosen)
+    assert len(rest) <= MOST_PER_RECORD * (len(set(rest.left.tolist())) + len(set(rest.right.tolist())))
 
 
 @pytest.mark.parametrize("profile", PROFILES)
