@@ -172,7 +172,8 @@ def link(example: Example, console: Console) -> Outcome:
     packages = (f"{left}.pprl", f"{right}.pprl")
     link_s = shell("pprl-broker", "link", *packages, "--identity", "broker.key", *trust, "--out", "run")
 
-    score = score_run(folder / "run", {name: folder / f"{name}.ids.csv" for name in (left, right)}, data)
+    ids = {name: folder / f"{name}.ids.csv" for name in (left, right)}
+    score = score_run(folder / "run", ids, data.truth)
     (folder / "score.json").write_text(json.dumps(score.as_dict(), indent=1) + "\n", encoding="utf-8")
     return Outcome(
         example=example,

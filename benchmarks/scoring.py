@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmarks.datasets import LabelledData
+from benchmarks.truth import qualified, read_truth
 from pprl.errors import PprlError
 
 Floats = npt.NDArray[np.float64]
@@ -194,32 +194,6 @@ def score_clusters(found: pd.DataFrame, truth: pd.DataFrame, *, seed: int = 0) -
     )
 
 
-def clusters_of_pairs(pairs: pd.DataFrame, records: pd.Series) -> pd.DataFrame:
-    """Return the connected parts that pairs make of records.
-
-    Parameters
-    ----------
-    pairs : DataFrame
-        Columns ``left_id``, ``right_id``, values of ``records``.
-    records : Series
-        All record ids, those without a pair included.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``record_id``, ``cluster_id``.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    index = pd.Index(records)
-    left, right = index.get_indexer(pairs["left_id"]), index.get_indexer(pairs["right_id"])
-    if min(left.min(initial=0), right.min(initial=0)) < 0:
-        raise PprlError("a pair names a record that is not among the records")
-    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(len(index), len(index)))
-    return pd.DataFrame({"record_id": index, "cluster_id": connected_components(graph, directed=False)[1]})
-
-
 def read_links(run: str | Path, ids: Mapping[str, str | Path]) -> pd.DataFrame:
     """Read a run's links in terms of the sites' own record ids.
 
@@ -261,53 +235,40 @@ def read_entities(run: str | Path, ids: Mapping[str, str | Path]) -> pd.DataFram
     return pd.DataFrame({"record_id": records, "cluster_id": entities["entity_guid"]})
 
 
+def read_ids(ids: Mapping[str, str | Path]) -> dict[str, pd.Series]:
+    """Read the sites' own record ids, by dataset, in the order of their files."""
+    return {
+        name: _read_csv(Path(path), ["record_guid", "local_id"])["local_id"] for name, path in ids.items()
+    }
+
+
 def score_run(
-    run: str | Path, ids: Mapping[str, str | Path], data: LabelledData, *, seed: int = 0
+    run: str | Path, ids: Mapping[str, str | Path], truth: str | Path, *, seed: int = 0
 ) -> RunScore:
-    """Score a run over the one or two sites of a labelled data set.
+    """Score a run over any number of sites.
 
     Parameters
     ----------
     run : path
         The folder that ``pprl-broker link`` wrote.
     ids : mapping
-        Dataset name to ids file, site ``a`` first.
-    data : LabelledData
-        What was linked.
+        Dataset name to ids file; the first and second are those that a truth of pairs speaks of.
+    truth : path
+        Pairs or clusters, see `benchmarks.truth.read_truth`.
     seed : int
         Of the bootstrap.
     """
-    records = pd.Series(list(_local_ids(ids).values()), dtype="str")
-    truth = pd.read_csv(data.truth, dtype=str, keep_default_na=False)
-    names = list(ids)
-    if "cluster_id" in truth:
-        people = truth.assign(record_id=_qualified(names[0], truth["record_id"]))
-        pairs = _pairs_of_clusters(people)
-    else:
-        pairs = truth.assign(
-            left_id=_qualified(names[0], truth["left_id"]), right_id=_qualified(names[1], truth["right_id"])
-        )
-        people = clusters_of_pairs(pairs, records)
-    links = score_links(read_links(run, ids), pairs, symmetric=True, seed=seed)
-    return RunScore(links, score_clusters(read_entities(run, ids), people, seed=seed))
-
-
-def _pairs_of_clusters(clusters: pd.DataFrame) -> pd.DataFrame:
-    pairs = clusters.merge(clusters, on="cluster_id", suffixes=("_left", "_right"))
-    pairs = pairs[pairs["record_id_left"] < pairs["record_id_right"]]
-    return pd.DataFrame({"left_id": pairs["record_id_left"], "right_id": pairs["record_id_right"]})
+    known = read_truth(truth, read_ids(ids))
+    links = score_links(read_links(run, ids), known.pairs, symmetric=True, seed=seed)
+    return RunScore(links, score_clusters(read_entities(run, ids), known.people, seed=seed))
 
 
 def _local_ids(ids: Mapping[str, str | Path]) -> dict[str, str]:
     local: dict[str, str] = {}
     for name, path in ids.items():
         table = _read_csv(Path(path), ["record_guid", "local_id"])
-        local.update(zip(table["record_guid"], _qualified(name, table["local_id"]), strict=True))
+        local.update(zip(table["record_guid"], qualified(name, table["local_id"]), strict=True))
     return local
-
-
-def _qualified(dataset: str, local_ids: pd.Series) -> pd.Series:
-    return dataset + "/" + local_ids
 
 
 def _named(records: pd.Series, local: dict[str, str], run: str | Path) -> pd.Series:

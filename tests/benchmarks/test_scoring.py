@@ -12,9 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.datasets import LabelledData
 from benchmarks.scoring import (
-    clusters_of_pairs,
     read_entities,
     read_links,
     score_clusters,
@@ -139,15 +137,6 @@ def test_clusters_refuse_strange_and_repeated_records():
         score_clusters(clusters([0]), twice)
 
 
-def test_pairs_make_connected_parts():
-    records = pd.Series(list("abcuvw"))
-    parts = clusters_of_pairs(frame(["au", "bu"]), records).set_index("record_id")["cluster_id"]
-    assert parts["a"] == parts["b"] == parts["u"]
-    assert parts.nunique() == 4
-    with pytest.raises(PprlError, match="a pair names a record"):
-        clusters_of_pairs(frame(["az"]), records)
-
-
 @pytest.fixture
 def run(tmp_path):
     """A run over two sites whose local ids look alike, with one link turned round and one wrong."""
@@ -179,8 +168,7 @@ def test_run_is_read_in_local_ids(run, tmp_path):
 
 def test_run_is_scored(run, tmp_path):
     ids = {"a": tmp_path / "a.ids.csv", "b": tmp_path / "b.ids.csv"}
-    data = LabelledData("febrl4", tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "truth.csv", "rec_id")
-    score = score_run(run, ids, data)
+    score = score_run(run, ids, tmp_path / "truth.csv")
     assert (score.links.tp, score.links.fp, score.links.fn) == (2, 1, 0)
     assert (score.entities.pairs.tp, score.entities.pairs.fp, score.entities.pairs.fn) == (2, 1, 0)
     assert score.entities.precision == pytest.approx(5 / 6)
@@ -194,8 +182,7 @@ def test_run_over_one_site_is_scored_by_clusters(tmp_path):
     )
     (tmp_path / "entities.csv").write_text("entity_guid,dataset,record_guid\nE1,a,A1\nE1,a,A2\nE2,a,A3\n")
     (tmp_path / "truth.csv").write_text("record_id,cluster_id\n1,7\n2,7\n3,7\n")
-    data = LabelledData("febrl3", tmp_path / "a.csv", None, tmp_path / "truth.csv", "rec_id")
-    score = score_run(tmp_path, {"a": tmp_path / "a.ids.csv"}, data)
+    score = score_run(tmp_path, {"a": tmp_path / "a.ids.csv"}, tmp_path / "truth.csv")
     assert (score.links.tp, score.links.fp, score.links.fn) == (1, 0, 2)
     assert score.entities.recall == pytest.approx((2 / 3 + 2 / 3 + 1 / 3) / 3)
 

@@ -14,13 +14,13 @@ import click
 import pytest
 
 from benchmarks.environment import ROOT
+from benchmarks.machine import load, stamp
 from benchmarks.speed.__main__ import SIZES, sizes_of
 from benchmarks.speed.cases import Case, Contestant
 from benchmarks.speed.contest import hold
 from benchmarks.speed.contestants.report import Stopwatch, report
 from benchmarks.speed.environments import LOCKS, PEERS
 from benchmarks.speed.inputs import script
-from benchmarks.machine import load, stamp
 from benchmarks.speed.measure import bound, run, tree_bytes
 from pprl.errors import PprlError
 
