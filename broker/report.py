@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from broker.strata_report import strata_charts
 from broker.waterfall import waterfall_chart
@@ -37,6 +38,8 @@ def render_report(quality: dict[str, Any]) -> str:
     )
     environment.filters["count"] = lambda number: f"{number:,}".replace(",", " ")
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    # A match key's name may be long: it may go on in the next line behind a plus.
+    environment.filters["breakable"] = lambda text: escape(text).replace("+", Markup("+<wbr>"))
     environment.filters["figure"] = lambda number: f"{number:.4f}"
     charts = [_chart(comparison["histogram"]) for comparison in quality["comparisons"]]
     by_class = [strata_charts(c["strata"], c["estimate"]["recall"]["value"]) for c in quality["comparisons"]]

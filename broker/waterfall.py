@@ -118,7 +118,7 @@ _TITLES = {
 
 
 def waterfall_chart(example: Mapping[str, Any], threshold: float) -> dict[str, Any]:
-    """Geometry of an example's waterfall, for a chart 100 wide with a row a step.
+    """Geometry of an example's waterfall, a row a step; places are per cent of the width.
 
     Parameters
     ----------

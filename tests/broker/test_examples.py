@@ -101,7 +101,7 @@ class Falls(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
         self.tables: list[list[list[str]]] = []
-        self.inside = False
+        self.inside = self.goes_on = False
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
@@ -111,10 +111,12 @@ class Falls(HTMLParser):
                 self.tables.append([])
         if self.inside and tag == "tr":
             self.tables[-1].append([])
+        self.goes_on = tag == "wbr"
 
     def handle_data(self, data):
         if self.inside and self.tables[-1] and data.strip():
-            self.tables[-1][-1].append(data.strip())
+            row = self.tables[-1][-1]
+            row.append((row.pop() if self.goes_on else "") + data.strip())
 
 
 @pytest.mark.parametrize("profile", ["standard", "fields", "tokens"])

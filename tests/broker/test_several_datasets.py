@@ -27,7 +27,7 @@ from pprl.errors import PprlError
 from .population import FIELDS, Town
 from .tokens import NOW, a_dataset, a_schema, pack
 
-VOID = {"meta", "br", "img", "hr", "input"}
+VOID = {"meta", "br", "wbr", "img", "hr", "input"}
 FREE = {"a": True, "b": True, "c": False}
 
 
