@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup data demo bench-speed test check lint types lock clean
+.PHONY: help setup data demo bench-speed bench-accuracy test check lint types lock clean
 
 help:                ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "python 3.11 or newer is needed; set PYTHON=...")'
@@ -27,6 +27,9 @@ demo: $(STAMP)       ## Link labelled data as sites and a broker would, and scor
 
 bench-speed: $(STAMP) ## Time pprl beside its neighbours, into .cache/speed (makes .venv-peer-*, once)
 	$(BIN)/python -m benchmarks.speed $(SPEED)
+
+bench-accuracy: $(STAMP) ## Score pprl beside its neighbours, into .cache/accuracy (makes .venv-peer-*, once)
+	$(BIN)/python -m benchmarks.accuracy $(ACCURACY)
 
 test: $(STAMP)       ## Run the tests
 	$(BIN)/python -m pytest

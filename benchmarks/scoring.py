@@ -57,6 +57,15 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """A share of ``n`` with its 95 % bootstrap interval."""
+
+    value: float
+    interval: Interval
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterScore:
     """How well entities agree with people.
 
@@ -110,24 +119,49 @@ def score_links(found: pd.DataFrame, truth: pd.DataFrame, *, symmetric: bool = F
     seed : int
         Of the bootstrap, which draws left records with all their pairs.
     """
-    n_found = len(found)
-    both = pd.concat([found[["left_id", "right_id"]], truth[["left_id", "right_id"]]], ignore_index=True)
-    if symmetric:
-        codes, _ = pd.factorize(pd.concat([both["left_id"], both["right_id"]], ignore_index=True))
-        ends = np.sort(codes.reshape(2, -1), axis=0)
-        left, right = ends[0], ends[1]
-    else:
-        left, right = pd.factorize(both["left_id"])[0], pd.factorize(both["right_id"])[0]
-    stride = int(right.max(initial=0)) + 1
-    key = left.astype(np.int64) * stride + right
-    found_key, true_key = np.unique(key[:n_found]), np.unique(key[n_found:])
+    found_key, true_key, stride = _keys(found, truth, symmetric=symmetric)
+    found_key, true_key = np.unique(found_key), np.unique(true_key)
     hit = np.isin(found_key, true_key, assume_unique=True)
     missed = true_key[~np.isin(true_key, found_key, assume_unique=True)]
 
-    n_left = int(left.max(initial=-1)) + 1
+    n_left = int(max(found_key.max(initial=-1), true_key.max(initial=-1)) // stride) + 1
     kinds = (found_key[hit], found_key[~hit], missed)
     counts = [np.bincount(keys // stride, minlength=n_left) for keys in kinds]
     return _score(np.stack(counts, axis=1).astype(np.float64), seed=seed)
+
+
+def among(pairs: pd.DataFrame, others: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Say of each pair whether it is among others, whichever way round; both as in `score_links`."""
+    key, other_key, _ = _keys(pairs, others, symmetric=True)
+    return np.isin(key, other_key)
+
+
+def recall_by(
+    found: pd.DataFrame, truth: pd.DataFrame, categories: pd.Series, *, seed: int = 0
+) -> dict[str, Share]:
+    """Return the recall among people of each category.
+
+    Parameters
+    ----------
+    found, truth : DataFrame
+        Pairs as in `score_links`, (x, y) and (y, x) being one; those of ``truth`` are different.
+    categories : Series of str
+        Category of a record, by its id; null where it is not known. A pair is of its left record's, or of its right
+        record's where that one has none; pairs of neither count in no category.
+    seed : int
+        Of the bootstrap, which draws left records with all their pairs.
+    """
+    hit = among(truth, found)
+    left, right = (truth[end].map(categories) for end in ("left_id", "right_id"))
+    category = left.where(left.notna(), right)
+    shares = {}
+    for name in sorted(category.dropna().unique()):
+        chosen = (category == name).to_numpy()
+        row = pd.factorize(truth["left_id"][chosen])[0]
+        n_found, n_true = np.bincount(row, weights=hit[chosen]), np.bincount(row)
+        score = _score(np.stack([n_found, np.zeros(len(n_true)), n_true - n_found], axis=1), seed=seed)
+        shares[name] = Share(score.recall, score.recall_interval, score.tp + score.fn)
+    return shares
 
 
 def score_clusters(found: pd.DataFrame, truth: pd.DataFrame, *, seed: int = 0) -> ClusterScore:
@@ -261,6 +295,22 @@ def score_run(
     known = read_truth(truth, read_ids(ids))
     links = score_links(read_links(run, ids), known.pairs, symmetric=True, seed=seed)
     return RunScore(links, score_clusters(read_entities(run, ids), known.people, seed=seed))
+
+
+def _keys(
+    some: pd.DataFrame, others: pd.DataFrame, *, symmetric: bool
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
+    """Return a number for each pair of either frame, equal where the pairs are; and how many to a left record."""
+    both = pd.concat([frame[["left_id", "right_id"]] for frame in (some, others)], ignore_index=True)
+    if symmetric:
+        codes, _ = pd.factorize(pd.concat([both["left_id"], both["right_id"]], ignore_index=True))
+        ends = np.sort(codes.reshape(2, -1), axis=0)
+        left, right = ends[0], ends[1]
+    else:
+        left, right = pd.factorize(both["left_id"])[0], pd.factorize(both["right_id"])[0]
+    stride = int(right.max(initial=0)) + 1
+    key = left.astype(np.int64) * stride + right
+    return key[: len(some)], key[len(some) :], stride
 
 
 def _local_ids(ids: Mapping[str, str | Path]) -> dict[str, str]:
