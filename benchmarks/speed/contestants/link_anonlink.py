@@ -20,8 +20,8 @@ import anonlink
 import numpy as np
 from anonlink.similarities import dice_coefficient_accelerated
 
-from benchmarks.speed.contestants.bits import bitarrays
-from benchmarks.speed.contestants.report import Stopwatch, arguments, report, write_pairs
+from benchmarks.peers.bits import bitarrays
+from benchmarks.peers.report import Stopwatch, arguments, report, write_pairs
 
 _filters: list[list[Any]] = []
 

@@ -20,7 +20,7 @@ import duckdb
 import splink.comparison_library as cl
 from splink import DuckDBAPI, Linker, SettingsCreator, block_on
 
-from benchmarks.speed.contestants.report import Stopwatch, arguments, report
+from benchmarks.peers.report import Stopwatch, arguments, report
 
 _THRESHOLD = 0.95
 _NAMES = ["people_a", "people_b"]
