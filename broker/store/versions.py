@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
-from broker.store.database import Location, plain_errors
+from broker.store.database import Location, plain_errors, reading
 from pprl.errors import StoreError
 
 _SCRIPTS = Path(__file__).with_name("migrations")
@@ -59,7 +59,7 @@ def check_version(engine: Engine, location: Location) -> None:
     ------
     StoreError, StoreBusyError
     """
-    with plain_errors(), engine.connect() as connection:
+    with plain_errors(), reading(engine).connect() as connection:
         age = age_of(connection)
     if age is not Age.SAME:
         raise StoreError(f"{location}: {_WHY[age]}")
