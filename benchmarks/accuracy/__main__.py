@@ -10,6 +10,7 @@ import click
 from benchmarks.accuracy import linkage
 from benchmarks.accuracy.cases import CASES, Settings
 from benchmarks.accuracy.contest import Contestant, Work, hold, workplace
+from benchmarks.accuracy.peers import contestants as neighbours
 from benchmarks.accuracy.results import Results
 from benchmarks.environment import ROOT
 from pprl.console import note, run
@@ -54,7 +55,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     note(f"{out}: give it as --out to go on with this run")
     results = Results(out, now=now, command=click.get_current_context().params)
-    contestants = [linkage.contestant(profile) for profile in profiles]
+    contestants = [linkage.contestant(profile) for profile in profiles] + (neighbours() if peers else [])
     for name in cases or CASES:
         for number in range(seed, seed + seeds):
             with workplace(out) as folder:
