@@ -187,6 +187,9 @@ def test_checkpoints_in_and_out_of_the_store(store, tmp_path):
     assert "cut" in fault.what
 
 
+OF_NUMBERS = '{"store":1,"n":1,"hash":"","at":"","signer":"","signature":""}'
+
+
 @pytest.mark.parametrize("line", ["{}", "x", "[]", OF_NUMBERS, "[" * 99999])
 def test_a_file_that_holds_no_checkpoints(tmp_path, line):
     path = tmp_path / "checkpoints"
