@@ -7,8 +7,10 @@ Every peer has entries as a user without labels would have them, at thresholds f
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from benchmarks.environment import ROOT
 from benchmarks.peers.environments import interpreter
 from benchmarks.peers.scripts import script
 from benchmarks.scoring import score_links
-from benchmarks.truth import clusters_of_pairs, pairs_of_clusters, qualified
+from benchmarks.truth import clusters_of_pairs, dataset_of, pairs_of_clusters, qualified
 from pprl.errors import PprlError
 
 DICE = 0.80
@@ -35,7 +37,19 @@ _MANY_PAIRS = 2e9
 _LEAST_DICE_OF_MANY = 0.75  # below, the pairs of strangers near by filter do not fit into memory
 _ANONLINK_AT_MOST = 1.5e10  # pairs
 _SPLINK_SCAN = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.98, 0.99, 0.995, 0.999, 0.9999)
-_SPLINK_MODELS = {"all fields": [], "without street and city": ["street", "city"]}
+_CLK_SCHEMAS = {  # bits of a feature, where they are not those of benchmarks.peers.clk_schema
+    "names and birth date": {"birth_date": 300, "sex": 40},
+    "address as well": {
+        "given_name": 100,
+        "surname": 100,
+        "birth_date": 100,
+        "sex": 20,
+        "street": 150,
+        "city": 80,
+        "postcode": 80,
+    },
+}
+_SPLINK_MODELS: dict[str, list[str]] = {"all fields": [], "without street and city": ["street", "city"]}
 _TOKENS = {  # of OPPRL, by the kinds of field they are made of
     1: ("given_name", "surname", "sex", "birth_date"),
     2: ("given_name", "surname", "sex", "birth_date"),
@@ -72,22 +86,27 @@ def _anonlink(work: Work, folder: Path) -> Document:
     n_pairs = _n_pairs(work)
     if n_pairs > _ANONLINK_AT_MOST:
         raise PprlError(f"it compares all {n_pairs:.2g} pairs, more than {_ANONLINK_AT_MOST:.2g} take hours")
-    filters, encode_s = {}, 0.0
-    for site, path in work.cleaned.items():
-        filters[site] = str(folder / f"{site}.npy")
-        encode = {"records": str(path), "kinds": _kinds(work), "filters": filters[site]}
-        encode_s += _say(script("peers.encode_clkhash", encode, python=python), folder)["seconds"]["timed"]
+    filters: dict[str, dict[str, str]] = {}
+    encode_s: list[float] = []
+    for schema, bits in _CLK_SCHEMAS.items():
+        filters[schema] = {site: str(folder / f"{site}-{len(filters)}.npy") for site in work.cleaned}
+        for site, path in work.cleaned.items():
+            encode = {
+                "records": str(path),
+                "kinds": _kinds(work),
+                "bits": bits,
+                "filters": filters[schema][site],
+            }
+            said = _say(script("peers.encode_clkhash", encode, python=python), folder)
+            encode_s.append(said["seconds"]["timed"])
     least = _LEAST_DICE_OF_MANY if n_pairs > _MANY_PAIRS else _DICE_SCAN[0]
     thresholds = [DICE, *(one for one in _DICE_SCAN if one >= least and one != DICE)]
     job: Document = {"filters": filters, "duplicates": _has_duplicates(work), "thresholds": thresholds}
     job |= {"processes": _n_cores(), "out": str(folder)}
     said = _say(script("accuracy.contestants.link_anonlink", job, python=python), folder)
-    entries = [
-        *_entries(work, _Ways(work, said["facts"]["ways"]), "clkhash and anonlink", f"Dice {DICE:.2f}")
-    ]
     return {
-        "entries": entries,
-        "seconds": {"encode": encode_s} | said["seconds"],
+        "entries": list(_entries(work, said["facts"]["ways"], "clkhash and anonlink", DICE)),
+        "seconds": {"encode": sum(encode_s[: len(work.cleaned)])} | said["seconds"],
         "versions": said["versions"],
     }
 
@@ -109,22 +128,11 @@ def _splink(work: Work, folder: Path) -> Document:
     }
     said = _say(script("accuracy.contestants.link_splink", job, python=interpreter("splink")), folder)
     ways = said["facts"]["ways"]
-    chosen = _Ways(work, [way for way in ways if way["threshold"] == SPLINK_THRESHOLD])
-    # of two models the one that serves it better; a user could not tell
-    best_model = max(
-        models, key=lambda name: max(chosen.f1_of(way) for way in chosen.ways if way["model"] == name)
-    )
     entries: list[Document] = []
     for method in dict.fromkeys(way["method"] for way in ways):
-        found = [way for way in ways if way["method"] == method and way["model"] == best_model]
-        fixed = f"{method} at {SPLINK_THRESHOLD:.2f}"
-        entries += _entries(work, _Ways(work, found), f"Splink {method}", fixed)
-    return {
-        "entries": entries,
-        "seconds": said["seconds"],
-        "versions": said["versions"],
-        "settings": f"model: {best_model}" if len(models) > 1 else "",
-    }
+        found = [way for way in ways if way["method"] == method]
+        entries += _entries(work, found, f"Splink {method}", SPLINK_THRESHOLD)
+    return {"entries": entries, "seconds": said["seconds"], "versions": said["versions"]}
 
 
 def _opprl(work: Work, folder: Path) -> Document:
@@ -150,57 +158,43 @@ def _opprl(work: Work, folder: Path) -> Document:
         found = figures(links, clusters, work.truth, work.strata)
         return {"name": name, "tuned": tuned, "about": about, "figures": found}
 
-    any_token = entry("OPPRL any token", numbers, tuned=False)
-    single = [entry("OPPRL best token", [number], tuned=True) for number in numbers]
+    any_token = entry("OPPRL, any token", numbers, tuned=False)
+    single = [entry("OPPRL, best token", [number], tuned=True) for number in numbers]
     best = max(single, key=lambda one: one["figures"]["links"]["f1"] or 0.0)
     seconds = {name: value for name, value in said["seconds"].items() if name != "start"}
     return {"entries": [any_token, best], "seconds": seconds, "versions": said["versions"]}
 
 
-class _Ways:
-    """Ways to link, each with a file of clusters, read when asked for."""
+def _entries(work: Work, ways: Sequence[Document], name: str, threshold: float) -> Iterator[Document]:
+    """Of ways to link, the best at a threshold and the best of all, by F1 of their links.
 
-    def __init__(self, work: Work, ways: Sequence[Document]) -> None:
-        self._work, self.ways = work, ways
-
-    def clusters(self, way: Document) -> pd.DataFrame:
-        """Return the records that are not alone, with their clusters."""
-        table = pd.read_csv(way["path"], dtype=str, keep_default_na=False)
-        if "row" in table:
-            ids = [
-                self._work.records[d].iat[int(r)] for d, r in zip(table["dataset"], table["row"], strict=True)
-            ]
-            table["local_id"] = pd.Series(ids, dtype="str")
-        records = qualified(table["dataset"], table["local_id"])
-        return pd.DataFrame({"record_id": records, "cluster_id": table["cluster_id"]})
-
-    def f1_of(self, way: Document) -> float:
-        """Return the F1 of a way's links."""
-        return self._score(way)[1]
-
-    def best(self) -> Document:
-        """Return the way whose links have the best F1."""
-        return max(self.ways, key=self.f1_of)
-
-    def _score(self, way: Document) -> tuple[Document, float]:
-        if "f1" not in way:
-            links = links_of(self._work, self.clusters(way))
-            score = score_links(links, self._work.truth.pairs, symmetric=True)
-            way["f1"] = score.f1 if score.f1 == score.f1 else 0.0
-        return way, way["f1"]
-
-
-def _entries(work: Work, ways: _Ways, name: str, fixed: str) -> Iterator[Document]:
-    """The first way as it is, and the best one."""
-    for way, tuned in ((ways.ways[0], False), (ways.best(), True)):
-        clusters = ways.clusters(way)
+    A user would have one model of several and not know whether it is the better one: that is in the peer's favour.
+    """
+    scored = []
+    for way in ways:
+        clusters = _clusters(work, way)
+        score = score_links(links_of(work, clusters), work.truth.pairs, symmetric=True)
+        scored.append((0.0 if math.isnan(score.f1) else score.f1, way, clusters))
+    fixed = [one for one in scored if one[1]["threshold"] == threshold]
+    for chosen, tuned in ((fixed, False), (scored, True)):
+        _, way, clusters = max(chosen, key=itemgetter(0))
         yield {
-            "name": f"{name} tuned" if tuned else name,
+            "name": f"{name}, tuned" if tuned else name,
             "tuned": tuned,
-            "about": f"best by the truth: {way['threshold']:g}" if tuned else fixed,
+            "about": f"{way['model']}, {way['threshold']:g}",
             "threshold": way["threshold"],
             "figures": figures(links_of(work, clusters), clusters, work.truth, work.strata),
         }
+
+
+def _clusters(work: Work, way: Document) -> pd.DataFrame:
+    """Return the records that are not alone, with their clusters."""
+    table = pd.read_csv(way["path"], dtype=str, keep_default_na=False)
+    if "row" in table:
+        rows = zip(table["dataset"], table["row"], strict=True)
+        table["local_id"] = pd.Series([work.records[site].iat[int(row)] for site, row in rows], dtype="str")
+    records = qualified(table["dataset"], table["local_id"])
+    return pd.DataFrame({"record_id": records, "cluster_id": table["cluster_id"]})
 
 
 def links_of(work: Work, clusters: pd.DataFrame) -> pd.DataFrame:
@@ -211,8 +205,7 @@ def links_of(work: Work, clusters: pd.DataFrame) -> pd.DataFrame:
 def _between(work: Work, pairs: pd.DataFrame) -> pd.DataFrame:
     if _has_duplicates(work):
         return pairs
-    left, right = (pairs[end].str.partition("/")[0] for end in ("left_id", "right_id"))
-    return pairs[left != right].reset_index(drop=True)
+    return pairs[dataset_of(pairs["left_id"]) != dataset_of(pairs["right_id"])].reset_index(drop=True)
 
 
 def _sharing(work: Work, folder: Path, column: str) -> pd.DataFrame:

@@ -14,7 +14,7 @@ SECRET = "a secret that is none"
 SIX_FIELDS = {name: name for name in ("given_name", "surname", "birth_date", "street", "city", "postcode")}
 """Fields with their kinds, as most cases have them."""
 
-_BITS = {
+BITS = {
     "given_name": 150,
     "middle_name": 60,
     "surname": 150,
@@ -30,16 +30,20 @@ _BITS = {
     "text": 40,
     "code": 40,
 }
+"""Of a feature, by kind of field."""
+
 _WORDS = ("given_name", "middle_name", "surname", "street", "city", "email", "text")
 
 
-def clk_schema(kinds: Mapping[str, str]) -> dict[str, Any]:
+def clk_schema(kinds: Mapping[str, str], *, bits: Mapping[str, int] = BITS) -> dict[str, Any]:
     """Return the schema, version 3, for records of an id and some fields.
 
     Parameters
     ----------
     kinds : mapping of str to str
         Field to its kind, in the order of the records' columns behind the id.
+    bits : mapping of str to int
+        Kind to the bits of its feature; as `BITS` where it is not given.
     """
     features: list[dict[str, Any]] = [{"identifier": "record_id", "ignored": True}]
     for name, kind in kinds.items():
@@ -49,7 +53,10 @@ def clk_schema(kinds: Mapping[str, str]) -> dict[str, Any]:
             {
                 "identifier": name,
                 "format": {"type": "string", "encoding": "utf-8"},
-                "hashing": {"comparison": comparison, "strategy": {"bitsPerFeature": _BITS[kind]}},
+                "hashing": {
+                    "comparison": comparison,
+                    "strategy": {"bitsPerFeature": bits.get(kind, BITS[kind])},
+                },
             }
         )
     return {

@@ -19,25 +19,27 @@ from benchmarks.peers.report import Stopwatch, arguments, report
 def main(job: dict[str, Any]) -> None:
     """Do the job.
 
-    ``filters`` (site to file), ``duplicates`` (whether sites have some), ``thresholds``, ``processes``, ``out``
-    (folder). Seconds are of the first threshold alone, ids of records are their numbers at a site.
+    ``filters`` (of each schema: site to file), ``duplicates`` (whether sites have some), ``thresholds``, ``processes``,
+    ``out`` (folder). Seconds are of the first schema and threshold alone; ids of records are their numbers at a site.
     """
-    filters = [bitarrays(path) for path in job["filters"].values()]
-    within = range(len(filters)) if job["duplicates"] else ()
-    first, *_ = job["thresholds"]
     watch = Stopwatch()
-    with watch.part("candidates"):
-        near = candidates(filters, first, n_processes=job["processes"], within=within)
-    with watch.part("solve"):
-        _solve(near, duplicates=job["duplicates"])
-    every = candidates(filters, min(job["thresholds"]), n_processes=job["processes"], within=within)
-    ways = []
-    for number, threshold in enumerate(job["thresholds"]):
-        groups = _solve(at_least(every, threshold), duplicates=job["duplicates"])
-        path = f"{job['out']}/{number}.csv"
-        _write(groups, list(job["filters"]), path)
-        ways.append({"threshold": threshold, "path": path})
-    report(watch, packages=("anonlink", "bitarray"), ways=ways, n_candidates=len(every[0]))
+    ways: list[dict[str, Any]] = []
+    for schema, files in job["filters"].items():
+        filters = [bitarrays(path) for path in files.values()]
+        within = range(len(filters)) if job["duplicates"] else ()
+        first, *_ = job["thresholds"]
+        if not ways:
+            with watch.part("candidates"):
+                near = candidates(filters, first, n_processes=job["processes"], within=within)
+            with watch.part("solve"):
+                _solve(near, duplicates=job["duplicates"])
+        every = candidates(filters, min(job["thresholds"]), n_processes=job["processes"], within=within)
+        for threshold in job["thresholds"]:
+            groups = _solve(at_least(every, threshold), duplicates=job["duplicates"])
+            path = f"{job['out']}/{len(ways)}.csv"
+            _write(groups, list(files), path)
+            ways.append({"model": schema, "method": "groups", "threshold": threshold, "path": path})
+    report(watch, packages=("anonlink", "bitarray"), ways=ways)
 
 
 def _solve(near: Any, *, duplicates: bool) -> Any:
