@@ -71,6 +71,17 @@ def postgres_template(postgres_server: Path, tmp_path_factory: pytest.TempPathFa
     return "template_store"
 
 
+@pytest.fixture(scope="session")
+def postgres_shared(postgres_server: Path, postgres_template: str) -> str:
+    """The name of a database that one test after the other uses, emptied in between."""
+    return postgres.create(postgres_server, "shared_store", template=postgres_template)
+
+
+@pytest.fixture
+def own_database() -> None:
+    """Asked for by tests that change the database's tables or triggers."""
+
+
 @pytest.fixture
 def clock() -> SetClock:
     return SetClock()
@@ -82,8 +93,14 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path | N
     if request.param == "sqlite":
         shutil.copytree(request.getfixturevalue("store_template"), tmp_path / "store")
         return str(tmp_path / "store"), None
-    folder, template = (request.getfixturevalue(name) for name in ("postgres_server", "postgres_template"))
-    return postgres.url(folder, postgres.create(folder, template=template)), tmp_path / "store-files"
+    folder = request.getfixturevalue("postgres_server")
+    if "own_database" in request.fixturenames:
+        template = request.getfixturevalue("postgres_template")
+        database = postgres.create(folder, template=template)
+    else:
+        database = request.getfixturevalue("postgres_shared")
+        postgres.empty(folder, database)
+    return postgres.url(folder, database), tmp_path / "store-files"
 
 
 @pytest.fixture(params=BACKENDS)

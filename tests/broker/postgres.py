@@ -22,7 +22,12 @@ NOBODY = 65534
 STARTS_WITHIN_S = 60
 
 _INITDB = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--no-instructions"]
-_SERVER = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB"]
+# Nothing here outlives the tests, so nothing waits for the disk.
+_SERVER = [
+    *("-c", "listen_addresses=", "-c", "shared_buffers=16MB"),
+    *("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"),
+    *("-c", "wal_level=minimal", "-c", "max_wal_senders=0", "-c", "autovacuum=off"),
+]
 
 
 def programs() -> Path:
@@ -86,6 +91,17 @@ def create(folder: Path, name: str | None = None, *, template: str = "template1"
             )
         )
     return name
+
+
+def empty(folder: Path, database: str) -> None:
+    """Delete all rows but the store's own facts; quicker than another database."""
+    with psycopg.connect(url(folder, database)) as connection:
+        connection.execute("SET session_replication_role = replica")  # no triggers, so no foreign keys either
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        for (table,) in tables:
+            if table not in ("alembic_version", "store_facts"):
+                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+        connection.execute("DELETE FROM store_facts WHERE name <> 'store_id'")
 
 
 def available() -> bool:

@@ -31,6 +31,7 @@ from broker.store.tables.projects import (
     PermissionRecipient,
     Project,
     Role,
+    ShownOverlap,
     Use,
 )
 from broker.store.tables.releases import (
@@ -75,6 +76,7 @@ __all__ = [
     "Run",
     "RunDelivery",
     "RunFile",
+    "ShownOverlap",
     "SiteKey",
     "StoreFact",
     "StoredFile",

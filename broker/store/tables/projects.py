@@ -6,6 +6,7 @@
              1---* datasets *---1 parties (the site)
              1---* permissions *---2 datasets
                           | 1---* permission_recipients *---1 parties
+             shown_overlaps *---2 datasets
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from broker.store.tables.base import Base, Key, Label, PrimaryKey, PublicId, Sha256, Time, one_of
+from broker.store.tables.base import Base, Count, Key, Label, PrimaryKey, PublicId, Sha256, Time, one_of
 
 
 class Project(Base):
@@ -193,3 +194,26 @@ class PermissionRecipient(Base):
 
     permission_key: Mapped[Key] = mapped_column(ForeignKey("permissions.key"), primary_key=True)
     recipient_key: Mapped[Key] = mapped_column(ForeignKey("parties.key"), primary_key=True)
+
+
+class ShownOverlap(Base):
+    """The counts of two datasets that were shown last, whatever the permission: a count that moves by less than the
+    smallest one stays as it was, or the difference would tell of a few people.
+
+    Attributes
+    ----------
+    left_key, right_key : int
+        The two datasets, as in `Permission`.
+    n_left, n_both, n_right : int
+        People in the left dataset alone, in both, in the right one alone.
+    shown_at : datetime
+    """
+
+    __tablename__ = "shown_overlaps"
+
+    left_key: Mapped[Key] = mapped_column(ForeignKey("datasets.key"), primary_key=True)
+    right_key: Mapped[Key] = mapped_column(ForeignKey("datasets.key"), primary_key=True)
+    n_left: Mapped[Count]
+    n_both: Mapped[Count]
+    n_right: Mapped[Count]
+    shown_at: Mapped[Time]

@@ -150,12 +150,14 @@ def tamper(store, *statements):
         ("INSERT INTO journal SELECT -1, body, hash FROM journal WHERE number = 5", -1),
     ],
 )
+@pytest.mark.usefixtures("own_database")
 def test_changes_in_the_database_are_found(store, statement, at):
     write(store, 6)
     tamper(store, statement)
     assert check(store).faults[0].number == at
 
 
+@pytest.mark.usefixtures("own_database")
 def test_checkpoints_in_and_out_of_the_store(store, tmp_path):
     with pytest.raises(JournalError, match="empty"), store.begin() as session:
         make_checkpoint(session, KEY, now=store.clock())

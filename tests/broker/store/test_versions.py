@@ -15,6 +15,8 @@ from broker.store.database import connect, locate
 from broker.store.tables import APPEND_ONLY, Base, JournalEntry
 from pprl.errors import PprlError, StoreError
 
+pytestmark = pytest.mark.usefixtures("own_database")
+
 
 def engine_of(where):
     return connect(locate(where[0], files=where[1]))

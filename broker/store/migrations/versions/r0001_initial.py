@@ -364,6 +364,22 @@ def upgrade() -> None:
         postgresql_where=sa.text("revoked_at IS NULL"),
     )
     op.create_table(
+        "shown_overlaps",
+        sa.Column("left_key", KEY, nullable=False),
+        sa.Column("right_key", KEY, nullable=False),
+        sa.Column("n_left", sa.BigInteger(), nullable=False),
+        sa.Column("n_both", sa.BigInteger(), nullable=False),
+        sa.Column("n_right", sa.BigInteger(), nullable=False),
+        sa.Column("shown_at", TIME, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["left_key"], ["datasets.key"], name=op.f("fk_shown_overlaps_left_key_datasets")
+        ),
+        sa.ForeignKeyConstraint(
+            ["right_key"], ["datasets.key"], name=op.f("fk_shown_overlaps_right_key_datasets")
+        ),
+        sa.PrimaryKeyConstraint("left_key", "right_key", name=op.f("pk_shown_overlaps")),
+    )
+    op.create_table(
         "uploads",
         sa.Column("key", KEY, autoincrement=True, nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
