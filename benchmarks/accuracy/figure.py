@@ -132,7 +132,7 @@ def _estimates(document: Document) -> Any:
     told = estimated(document)
     if not told:
         return None
-    figure = _new(10.4, 5.2)
+    figure = _new(10.4, 4.9)
     axes = figure.subplots(1, 2)
     marks = dict(zip(dict.fromkeys(name for name, _ in told), _MARKS * 9, strict=False))
     figure.suptitle(
@@ -199,7 +199,7 @@ def _calibration(document: Document) -> Any:
         return None
     columns = min(len(pooled), 2)
     lines = -(-len(pooled) // 2)
-    figure = _new(4.2 * columns + 1.4, 3.9 * lines + 0.4)
+    figure = _new(4.2 * columns + 1.4, 3.3 * lines + 0.4)
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
     figure.suptitle(
         f"Links by their probability, in bins of equal numbers (and one above {_SURE}): share that is true",
@@ -209,20 +209,21 @@ def _calibration(document: Document) -> Any:
     )
     names = case_names(document)
     colours = _colours(names)
+    least = 0.5
     for axis, (profile, by_case) in zip(axes, pooled.items(), strict=False):
-        axis.plot([0.4, 1], [0.4, 1], color=_FAINT, zorder=0)
+        axis.plot([0, 1], [0, 1], color=_FAINT, zorder=0)
         for name, rows in by_case.items():
             bins = equal_bins(rows)
             x = [one["expected"] / one["links"] for one in bins]
             y = [one["true"] / one["links"] for one in bins]
             ends = [_wilson(one["true"], one["links"]) for one in bins]
+            least = min(least, *(low for low, _ in ends))
             axis.plot(x, y, "-o", color=colours[name], linewidth=1, markersize=3.5, label=name)
             axis.vlines(
                 x, [low for low, _ in ends], [high for _, high in ends], color=colours[name], alpha=0.35
             )
         axis.set_title(profile, loc="left", fontsize=9, fontweight="bold")
         axis.set_xlim(0.48, 1.02)
-        axis.set_ylim(0, 1.04)
         axis.set_xlabel("probability told", fontsize=8)
         axis.set_ylabel("share that is true", fontsize=8)
         axis.tick_params(labelsize=7)
@@ -281,7 +282,7 @@ def _strata(document: Document) -> Any:
         max(len(_categories(by_case[name].get(stratum, {}))) for name in names) + 1.2 for stratum in strata
     ]
     figure = _new(4.6 * len(names), 0.24 * sum(sizes) + 1.2)
-    axes = figure.subplots(len(strata), len(names), squeeze=False, height_ratios=sizes)
+    axes = figure.subplots(len(strata), len(names), squeeze=False, height_ratios=sizes, sharex="col")
     figure.suptitle("Recall among people of each class, with 95 % intervals", x=0.02, ha="left", fontsize=10)
     for column, name in enumerate(names):
         for line, stratum in enumerate(strata):
@@ -315,7 +316,7 @@ def _strata_panel(axis: Any, found: dict[str, dict[str, tuple[float, int]]]) -> 
     }
     axis.set_yticks(range(len(categories)), [f"{one} ({n_of[one]:,})" for one in categories], fontsize=7)
     axis.set_ylim(len(categories) - 0.4, -0.6)
-    axis.tick_params(axis="x", labelsize=7)
+    axis.tick_params(axis="x", labelsize=7, labelbottom=True)
     _tidy(axis)
 
 
