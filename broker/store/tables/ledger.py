@@ -176,9 +176,15 @@ class Withdrawal(Base):
 
 
 class WithdrawnRecord(Base):
-    """A record GUID that must not come back: later deliveries that hold it are taken without it.
+    """A record that must not come back: later deliveries that hold it are taken without it.
 
-    Nothing else is kept of the record.
+    Attributes
+    ----------
+    dataset_key : int
+    guid : bytes
+        16 bytes, not the record's GUID but a keyed digest of it; see `broker.ledger.rows.withdrawn_marks`. Nothing else
+        is kept of the record.
+    withdrawal_key : int
     """
 
     __tablename__ = "withdrawn_records"
