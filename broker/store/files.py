@@ -4,6 +4,7 @@
 
     files/3f/3f0a...      a file
     files/.new-...        one that is being written
+    files/.backup-...     links that hold files while a backup copies them
     files/.lock           held while a file and its row appear or go together
 
 A file is *stored* when it is in its place and its row is in ``stored_files``. Whatever needs it points at the row, so
@@ -17,6 +18,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -35,7 +37,7 @@ from pprl.errors import ConflictError, NotFoundError, StoreError
 
 _Begin = Callable[[], AbstractContextManager[Session]]
 _CHUNK_BYTES = 1024 * 1024
-_NEW = ".new-"
+_NEW, HELD = ".new-", ".backup-"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -230,6 +232,9 @@ class BulkFiles:
             with self.locked():  # and asked again: it may have been stored meanwhile
                 if _older(path, older_than) and not self._is_known(path.name):
                     n_deleted += _unlink(path)
+        for folder in self.folder.glob(f"{HELD}*"):
+            if _older(folder, older_than):
+                shutil.rmtree(folder, ignore_errors=True)
         return n_deleted
 
     def _sweep_one(self, sha256: str, unused: Select[str]) -> bool:

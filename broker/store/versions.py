@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, auto
 from pathlib import Path
 
@@ -48,8 +49,12 @@ def age_of(connection: Connection) -> Age:
     scripts = ScriptDirectory(str(_SCRIPTS))
     if found in scripts.get_heads():
         return Age.SAME
-    known = {script.revision for script in scripts.walk_revisions()}
-    return Age.OLDER if found in known else Age.NEWER
+    return Age.OLDER if is_known(found) else Age.NEWER
+
+
+def is_known(version: str) -> bool:
+    """Whether the program can make a database of a version."""
+    return version in {script.revision for script in ScriptDirectory(str(_SCRIPTS)).walk_revisions()}
 
 
 def check_version(engine: Engine, location: Location) -> None:
@@ -66,7 +71,12 @@ def check_version(engine: Engine, location: Location) -> None:
 
 
 def upgrade(
-    engine: Engine, location: Location, *, new: bool = False, to: str = "head"
+    engine: Engine,
+    location: Location,
+    *,
+    new: bool = False,
+    to: str = "head",
+    fill: Callable[[Connection], None] = lambda _: None,
 ) -> tuple[str | None, str]:
     """Bring a database to a version.
 
@@ -80,6 +90,8 @@ def upgrade(
         Whether it must be empty, and not otherwise.
     to : str
         A version, for the restoring of older ones.
+    fill : callable
+        Fills the tables, in the same transaction.
 
     Returns
     -------
@@ -98,12 +110,14 @@ def upgrade(
             connection.connection.cursor().execute("PRAGMA foreign_keys = OFF")
         try:
             with connection.begin():
-                return _upgrade(connection, location, new=new, to=to)
+                return _upgrade(connection, location, new=new, to=to, fill=fill)
         finally:
             connection.invalidate()  # and with it the setting
 
 
-def _upgrade(connection: Connection, location: Location, *, new: bool, to: str) -> tuple[str | None, str]:
+def _upgrade(
+    connection: Connection, location: Location, *, new: bool, to: str, fill: Callable[[Connection], None]
+) -> tuple[str | None, str]:
     if not location.is_sqlite:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE_LOCK})
     age, before = age_of(connection), version_of(connection)
@@ -115,6 +129,7 @@ def _upgrade(connection: Connection, location: Location, *, new: bool, to: str) 
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, to)
+    fill(connection)
     if location.is_sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
         raise StoreError(f"{location}: the upgrade would leave rows that point nowhere; nothing was changed")
     after = version_of(connection)
