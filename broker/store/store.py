@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
 from broker.clock import Clock, system_clock
@@ -90,6 +90,22 @@ class Store:
         """The store's random name, a GUID."""
         with self.read() as session:
             return session.scalars(select(StoreFact.value).where(StoreFact.name == STORE_ID)).one()
+
+    def check_database(self) -> list[str]:
+        """What is wrong with the database file, as SQLite finds it; PostgreSQL looks after its own."""
+        if not self.location.is_sqlite:
+            return []
+        with self.read() as session:
+            found = session.execute(text("PRAGMA integrity_check(20)")).scalars().all()
+            strays = session.execute(text("PRAGMA foreign_key_check")).all()
+        faults = [str(fault) for fault in found if fault != "ok"]
+        return [
+            *faults,
+            *(
+                f"a row of {stray[0]} points at a row of {stray[2]} that is not there"
+                for stray in strays[:20]
+            ),
+        ]
 
     def scrub(self) -> None:
         """Overwrite what deleted rows leave behind.
