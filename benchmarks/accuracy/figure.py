@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.accuracy.judging import Document
-from benchmarks.accuracy.tables import case_names, entries, estimated, headline
+from benchmarks.accuracy.tables import case_names, entries, estimated, has_duplicates, headline
 
 _INK, _FAINT, _PEER = "#333333", "#d9d9d9", "#8c8c8c"
 _PROFILES = {"standard": "#1b6ca8", "strict": "#6fa8d6", "fields": "#d1662f", "tokens": "#3d8f5f"}
@@ -124,6 +124,7 @@ def _f1_panel(axis: Any, document: Document, name: str, contestants: dict[str, A
     span = 1 - lowest
     axis.set_xlim(lowest - 0.12 * span - 1e-3, 1 + 0.1 * span + 1e-3)
     axis.tick_params(axis="x", labelsize=7)
+    axis.locator_params(axis="x", nbins=6)
     axis.set_title(name, loc="left", fontsize=9, fontweight="bold")
     _tidy(axis)
 
@@ -273,7 +274,11 @@ def _log_odds(row: Document) -> float:
 
 
 def _strata(document: Document) -> Any:
-    names = [name for name in case_names(document) if _recall_by(document, name).keys() - {"birth_decade"}]
+    names = [
+        name
+        for name in case_names(document)
+        if not has_duplicates(document, name) and _recall_by(document, name).keys() - {"birth_decade"}
+    ]
     by_case = {name: _recall_by(document, name) for name in names}
     strata = list(dict.fromkeys(stratum for found in by_case.values() for stratum in found))
     if not names:
@@ -317,6 +322,7 @@ def _strata_panel(axis: Any, found: dict[str, dict[str, tuple[float, int]]]) -> 
     axis.set_yticks(range(len(categories)), [f"{one} ({n_of[one]:,})" for one in categories], fontsize=7)
     axis.set_ylim(len(categories) - 0.4, -0.6)
     axis.tick_params(axis="x", labelsize=7, labelbottom=True)
+    axis.locator_params(axis="x", nbins=6)
     _tidy(axis)
 
 
