@@ -193,3 +193,8 @@ def allow(made: Made, pair: str, *recipients: str, days: float = 400) -> Permiss
                 PermissionRecipient(permission_key=permission.key, recipient_key=made.parties[name].key)
             )
     return permission
+
+
+def text_of(number: int) -> str:
+    """The GUID of a record as text."""
+    return str(uuid.UUID(bytes=guid_of(number)))
