@@ -1,0 +1,1 @@
+"""Gen3 interoperability: crosswalks of match tables."""
