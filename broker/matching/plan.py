@@ -193,8 +193,8 @@ def _plan_one(
     all_pairs = choice == "all"
     n_probed = min(n_rows, max(int(PROBE_WORD_STEPS / max(steps, 1) / n_columns), 1)) if steps else 0
     cross = Scope(n_rows, n_rows if all_pairs else n_probed, N_TABLES if choice == "lsh" else 0)
-    others = range(len(sizes)) if itself else (rows, columns)
-    strangers = [d for d in others if sizes[d].duplicate_free and sizes[d].n_records > 1]
+    # One that is compared with itself is learned from by its halves.
+    strangers = [] if itself else [d for d in (rows, columns) if sizes[d].n_records > 1]
     null = tuple(
         (d, _null_scope(sizes[d].n_records, n_possible, len(strangers), steps, all_pairs)) for d in strangers
     )

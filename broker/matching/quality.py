@@ -209,7 +209,7 @@ def doubts(
     shape: tuple[int, int],
     converged: bool,
     at_bound: bool,
-    has_null: bool,
+    n_strangers: int,
     expected_above: float,
     n_above: int,
     n_null_above: int,
@@ -223,8 +223,10 @@ def doubts(
         Expected matches.
     shape : (int, int)
         Rows of the two datasets.
-    converged, at_bound, has_null : bool
-        Of the fit; whether there was a duplicate-free dataset to learn non-matches from.
+    converged, at_bound : bool
+        Of the fit.
+    n_strangers : int
+        Pairs that cannot match, from which it was learned.
     expected_above : float
         Matches among heavy pairs by the posterior, those whose own evidence makes a match as likely as not.
     n_above, n_null_above : int
@@ -244,14 +246,14 @@ def doubts(
         found.append("the weights had not settled when the rounds ran out")
     if at_bound and n_matches < 0.9 * min(shape):
         found.append("the number of matches ended at its bound")
-    if not has_null:
-        found.append("no dataset is duplicate-free, so non-matches could not be observed, only guessed")
+    if not n_strangers:
+        found.append("there were no pairs that cannot match to learn from, so they could only be guessed")
     if chance - 2 * chance_sd > _ALIKE * n_above:
         found.append(
             f"{n_null_above} pairs within the datasets said to be duplicate-free look like one person twice, and what"
             " looks like them is not linked; a site that cannot vouch for one row a person should say so"
         )
-    elif has_null and abs(expected_above - excess) > _DISAGREEMENT * expected_above + 3 * excess_sd:
+    elif n_strangers and abs(expected_above - excess) > _DISAGREEMENT * expected_above + 3 * excess_sd:
         found.append(
             f"two ways of counting matches disagree: {expected_above:.0f} by weight, {excess:.0f} by excess over"
             " pairs that cannot match; do the sites write a field differently?"
