@@ -33,7 +33,7 @@ Rows = npt.NDArray[np.signedinteger]
 
 MAX_ROUNDS = 200
 TOLERANCE = 1e-4
-CROSS_SHARE = 0.5
+CROSS_SHARE = 0.25
 """Share of the non-matches taken from the pairs between the datasets, weighted by 1 - p, in place of those within.
 
 Where the two sites write things differently the pairs within do not see it, and a difference of style would be
