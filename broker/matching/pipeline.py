@@ -29,6 +29,7 @@ from pprl.errors import LinkageError
 DEFAULT_THRESHOLD = 0.5
 TURNS = 3
 """Times that weights are learned where datasets may hold duplicates."""
+_LOW_THRESHOLD = 0.1  # below all that would be recommended
 _HARDLY = 1e-3  # a posterior that does not count among the matches
 
 
@@ -62,6 +63,8 @@ class Comparison:
         Of the expected matches near by filter, the share that met in a bucket; measured on the probe.
     estimates : tuple of Estimate
         At the threshold of the run first, then at others.
+    recommended_threshold : float
+        See `broker.matching.quality.recommend`.
     doubts : tuple of str
     strata : tuple of Stratum
         Of both datasets; none where the schema has no strata.
@@ -88,6 +91,7 @@ class Comparison:
     n_missed: float
     bucket_recall: float | None
     estimates: tuple[Estimate, ...]
+    recommended_threshold: float
     doubts: tuple[str, ...]
     strata: tuple[Stratum, ...]
     histogram: Histogram
@@ -348,6 +352,14 @@ def _conclude(
             n_above=round(float(counts[heavy].sum())),
             n_null_above=int(strangers.n_pairs[null_heavy].sum()),
             null_above=float(strangers.weight[null_heavy].sum()),
+            presence={} if itself else _presence(left, right),
+            share_twice=_share_linked(pairs.some(links[threshold]), len(left)) if itself else None,
+        )
+        low = resolve.choose(
+            pairs, fit.posterior, log_ratio[of_pair], threshold=_LOW_THRESHOLD, exclusive=once
+        )
+        recommended = quality.recommend(
+            fit.posterior[low], float(fit.posterior.sum()) + n_missed, doubtful=bool(doubts)
         )
         strata = by_stratum(
             [(plan.rows, left)] if itself else [(plan.rows, left), (plan.columns, right)],
@@ -384,6 +396,7 @@ def _conclude(
         n_missed=n_missed,
         bucket_recall=bucket_recall,
         estimates=estimates,
+        recommended_threshold=recommended,
         doubts=doubts,
         strata=strata,
         histogram=histogram_of(
@@ -396,6 +409,19 @@ def _conclude(
         seconds=clock.seconds,
     )
     return comparison, edges, flags
+
+
+def _presence(left: Dataset, right: Dataset) -> dict[str, tuple[float, float]]:
+    """Of each field, the shares of records with a value."""
+    return {
+        name: (float(left.has(name).mean()), float(right.has(name).mean()))
+        for name in left.schema.field_names
+    }
+
+
+def _share_linked(links: Pairs, n_rows: int) -> float:
+    """Share of a dataset's records that have a link within it."""
+    return len(np.union1d(links.left, links.right)) / n_rows
 
 
 def _keys_shared(left: Dataset, right: Dataset, pairs: Pairs, posterior: Floats) -> npt.NDArray[np.int64]:

@@ -19,7 +19,11 @@ from broker.matching.resolve import Flags, Rows
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 N_RESAMPLES = 400
 _LEVEL = 0.95
-_FEW_MATCHES = 30
+_FEW_MATCHES = 100
+_SMALL_OVERLAP = 0.03  # of the smaller dataset: below it strangers and few matches are hard to tell apart
+_UNEVEN = 0.3  # difference of the shares of records with a value, beyond which a field is one-sided
+_MANY_DUPLICATES = 0.2  # of the records of a dataset
+_CAUTIOUS = 0.9  # least threshold to recommend where there are doubts
 _DISAGREEMENT = 0.15
 _ALIKE = 0.1  # heavy pairs within, as a share of those between; a hundredth is usual
 
@@ -203,6 +207,27 @@ def _by_keys(posterior: Floats, n_keys: Rows) -> float:
     return max(once * (once - 1), 0.0) / (2 * (twice + 1))
 
 
+def recommend(probability: Floats, n_matches: float, *, doubtful: bool) -> float:
+    """The threshold at which the estimated F1 of links is largest, two digits; at least .9 where there are doubts.
+
+    Of links in the order of their probability the k first have the expected F1 ``2 sum(p) / (k + n)``, n the expected
+    matches.
+
+    Parameters
+    ----------
+    probability : ndarray of float64, shape (links,)
+        Of all that would be links at a low threshold.
+    n_matches : float
+        Expected matches, those not among the candidates included.
+    doubtful : bool
+        Whether the estimates are doubted.
+    """
+    ordered = np.sort(probability)[::-1]
+    f1 = 2 * np.cumsum(ordered) / (np.arange(1, len(ordered) + 1) + n_matches)
+    best = float(ordered[np.argmax(f1)]) if len(ordered) else 0.5
+    return max(np.floor(100 * best) / 100, _CAUTIOUS if doubtful else 0.0)
+
+
 def doubts(
     *,
     n_matches: float,
@@ -214,6 +239,8 @@ def doubts(
     n_above: int,
     n_null_above: int,
     null_above: float,
+    presence: Mapping[str, tuple[float, float]],
+    share_twice: float | None,
 ) -> tuple[str, ...]:
     """Reasons not to trust an estimate, as sentences; none is good.
 
@@ -233,6 +260,10 @@ def doubts(
         Heavy pairs, and heavy pairs within the duplicate-free datasets.
     null_above : float
         Heavy pairs between that those within stand for.
+    presence : mapping of str to (float, float)
+        Of each field, the share of records with a value in either dataset.
+    share_twice : float or None
+        Of a dataset compared with itself, the share of records that are linked.
     """
     found = []
     chance = null_above
@@ -241,6 +272,22 @@ def doubts(
     if n_matches < _FEW_MATCHES:
         found.append(
             f"only about {n_matches:.0f} matches are expected: the weights rest on defaults, the estimates are rough"
+        )
+    elif share_twice is None and n_matches < _SMALL_OVERLAP * min(shape):
+        found.append(
+            f"only {n_matches / min(shape):.1%} of the smaller dataset are expected to match: among so many strangers"
+            " the estimates are rough"
+        )
+    for field, shares in presence.items():
+        if abs(shares[0] - shares[1]) > _UNEVEN:
+            found.append(
+                f"{field} is there for {shares[0]:.0%} of the records of one dataset and {shares[1]:.0%} of the other:"
+                " what one side lacks tells matches and strangers apart badly"
+            )
+    if share_twice is not None and share_twice > _MANY_DUPLICATES:
+        found.append(
+            f"{share_twice:.0%} of the records have another one of the same person: those that differ much are taken"
+            " for strangers to learn from, so that recall is likely lower than estimated"
         )
     if not converged:
         found.append("the weights had not settled when the rounds ran out")
