@@ -7,6 +7,7 @@ pair's match status is drawn anew from its posterior; of many rows the sums are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -225,7 +226,7 @@ def recommend(probability: Floats, n_matches: float, *, doubtful: bool) -> float
     ordered = np.sort(probability)[::-1]
     f1 = 2 * np.cumsum(ordered) / (np.arange(1, len(ordered) + 1) + n_matches)
     best = float(ordered[np.argmax(f1)]) if len(ordered) else 0.5
-    return max(np.floor(100 * best) / 100, _CAUTIOUS if doubtful else 0.0)
+    return max(math.floor(100 * best) / 100, _CAUTIOUS if doubtful else 0.0)
 
 
 def doubts(
