@@ -172,7 +172,9 @@ def make_plan(sizes: Sequence[Size], schema: Schema, *, candidates: Candidates =
     )
     row_bytes = 32 + 8 * (word_steps(schema) + sum(key.n_values for key in schema.match_keys))
     tokens = row_bytes * sum(size.n_records for size in sizes)
-    most = max((comparison.n_candidates for comparison in comparisons), default=0)
+    each = [comparison.n_candidates for comparison in comparisons] or [0]
+    # Where weights are learned several times, all comparisons are held until the end.
+    most = max(each) if all(size.duplicate_free for size in sizes) else sum(each)
     return Plan(tuple(sizes), comparisons, tokens + _BYTES_PER_PAIR * most)
 
 

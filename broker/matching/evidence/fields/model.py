@@ -24,7 +24,7 @@ from pprl.schema import FieldSpec, Kind, Schema, Tokens
 
 _MIN_SHARE = 0.02  # of records with a value, in both datasets, for a field to be compared
 _MIN_FULL = 0.2  # of middle names that are more than an initial, in both datasets, to be compared in full
-_FIRMNESS = 3.0  # the default m are known from many linkages, and u is counted
+_FIRMNESS = 3.0
 _SAMPLE = 500_000
 
 
