@@ -64,7 +64,11 @@ def among(between: Between, left: Flags, right: Flags) -> Between:
 
 
 def strangers(
-    looked_at: Sequence[tuple[Between, int]], kept: Sequence[Flags | None], *, n_possible: int
+    looked_at: Sequence[tuple[Between, int]],
+    kept: Sequence[Flags | None],
+    *,
+    n_features: int,
+    n_possible: int,
 ) -> Strangers:
     """Pairs of representatives within datasets, which are different persons.
 
@@ -74,17 +78,22 @@ def strangers(
         Candidates (i, j) within each dataset, i < j, and below how many i all were looked at.
     kept : sequence of ndarray of bool, shape (rows,)
         The representatives of each; None where all rows are.
+    n_features : int
+        Of every pair.
     n_possible : int
         Pairs between the datasets that all of these together stand for.
     """
-    counted = [_count(within, flags, n_left) for (within, n_left), flags in zip(looked_at, kept, strict=True)]
-    scale = n_possible / max(sum(n for _, _, n in counted), 1)
-    seen = [np.flatnonzero(n_pairs) for n_pairs, _, _ in counted]
-    return Strangers(
-        np.concatenate([within.features[s] for (within, _), s in zip(looked_at, seen, strict=True)]),
-        np.concatenate([n_pairs[s] for (n_pairs, _, _), s in zip(counted, seen, strict=True)]),
-        np.concatenate([weight[s] for (_, weight, _), s in zip(counted, seen, strict=True)]) * scale,
-    )
+    features, n_pairs = [np.empty((0, n_features), dtype=np.float32)], [np.empty(0, dtype=np.int64)]
+    weights, n_looked = [np.empty(0)], 0
+    for (within, n_left), flags in zip(looked_at, kept, strict=True):
+        seen, weight, n = _count(within, flags, n_left)
+        some = np.flatnonzero(seen)
+        features.append(within.features[some])
+        n_pairs.append(seen[some])
+        weights.append(weight[some])
+        n_looked += n
+    scale = n_possible / max(n_looked, 1)
+    return Strangers(np.concatenate(features), np.concatenate(n_pairs), np.concatenate(weights) * scale)
 
 
 def halves(within: Between, people: Rows) -> tuple[Between, Strangers]:
@@ -102,8 +111,12 @@ def halves(within: Between, people: Rows) -> tuple[Between, Strangers]:
     kept = representatives(2 * people + second)
     low, high = kept & ~second, kept & second
     between = among(within, low, high)
-    unseen = between.pairs.n_possible
-    return between, strangers([(within, n), (within, n)], [low, high], n_possible=unseen)
+    return between, strangers(
+        [(within, n), (within, n)],
+        [low, high],
+        n_features=within.features.shape[1],
+        n_possible=between.pairs.n_possible,
+    )
 
 
 def told_apart(between: Between, left: Rows | None, right: Rows | None) -> Between:

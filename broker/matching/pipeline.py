@@ -262,6 +262,7 @@ def _weigh(compared: Compared, people: Mapping[int, Rows], *, seed: int) -> _Wei
             strangers = duplicates.strangers(
                 [(within.between, within.n_left) for within in compared.within],
                 [known.get(within.dataset) for within in compared.within],
+                n_features=len(compared.evidence.features),
                 n_possible=sample.pairs.n_possible,
             )
         fit = weigh.fit(sample, strangers, compared.evidence.features, seed=seed)

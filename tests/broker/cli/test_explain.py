@@ -120,7 +120,7 @@ def test_a_link(folders, profile):
 
 
 def test_the_order_of_the_guids_does_not_matter(run):
-    row = one_with(run, "linked", left_dataset="a", right_dataset="c")
+    row = one_with(run, "linked", left_dataset="a", right_dataset="b")
     guids = row["left_record"], row["right_record"]
     assert call(run, *guids) == call(run, *guids[::-1])
     assert call(run, guids[0].upper(), guids[1].replace("-", "")) == call(run, *guids)

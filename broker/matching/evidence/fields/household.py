@@ -27,6 +27,7 @@ PART = "same household"
 _SHARED = (Kind.STREET, Kind.PHONE, Kind.POSTCODE)  # the first that a schema has stands for the household
 _MOST_TWINS, _MOST_NAMESAKES = 0.03, 0.03  # of pairs of relatives; of births 3 % are twins
 _LEAST = 0.5  # pairs, where none was counted
+_NEARLY_ALL = 1 - 1e-3
 
 
 class HouseholdColumn(Column):
@@ -93,9 +94,11 @@ class HouseholdColumn(Column):
 
     def _weigh(self, datasets: tuple[Dataset, ...]) -> Floats:
         tallies = np.sum([self._tally(dataset) for dataset in datasets], axis=0)
+        if not tallies[0]:
+            return np.zeros(len(self.labels))
         possible, name, address, given, born, relatives, twins, namesakes = np.maximum(tallies, _LEAST)
-        by_chance = name / possible
-        at_home = min(relatives / max(address, relatives), 1 - 1e-3)
+        by_chance = min(name / possible, _NEARLY_ALL)
+        at_home = min(relatives / max(address, relatives), _NEARLY_ALL)
         kin = np.log(min(by_chance / at_home, 1.0))
         twin = np.log(min(born / possible / min(twins / relatives, _MOST_TWINS), 1.0))
         namesake = np.log(min(given / possible / min(namesakes / relatives, _MOST_NAMESAKES), 1.0))
@@ -119,10 +122,10 @@ class HouseholdColumn(Column):
         return np.array(
             [
                 len(each) * (len(each) - 1) / 2,
-                _pairs(name),
-                _pairs(address),
-                _pairs(given),
-                _pairs(born),
+                _pairs(name) - same_person,
+                _pairs(address) - same_person,
+                _pairs(given) - same_person,
+                _pairs(born) - same_person,
                 _pairs(home) - same_name - same_day + same_person,
                 same_day - same_person,
                 same_name - same_person,
