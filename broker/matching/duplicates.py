@@ -64,7 +64,11 @@ def among(between: Between, left: Flags, right: Flags) -> Between:
 
 
 def strangers(
-    looked_at: Sequence[tuple[Between, int]], kept: Sequence[Flags | None], *, n_possible: int
+    looked_at: Sequence[tuple[Between, int]],
+    kept: Sequence[Flags | None],
+    *,
+    n_possible: int,
+    n_features: int,
 ) -> Strangers:
     """Pairs of representatives within datasets, which are different persons.
 
@@ -76,7 +80,13 @@ def strangers(
         The representatives of each; None where all rows are.
     n_possible : int
         Pairs between the datasets that all of these together stand for.
+    n_features : int
+        Of the evidence model; datasets of one record each have no pairs to tell it.
     """
+    if not looked_at:
+        return Strangers(
+            np.empty((0, n_features), dtype=np.float32), np.empty(0, dtype=np.int64), np.empty(0)
+        )
     counted = [_count(within, flags, n_left) for (within, n_left), flags in zip(looked_at, kept, strict=True)]
     scale = n_possible / max(sum(n for _, _, n in counted), 1)
     seen = [np.flatnonzero(n_pairs) for n_pairs, _, _ in counted]
@@ -102,8 +112,9 @@ def halves(within: Between, people: Rows) -> tuple[Between, Strangers]:
     kept = representatives(2 * people + second)
     low, high = kept & ~second, kept & second
     between = among(within, low, high)
-    unseen = between.pairs.n_possible
-    return between, strangers([(within, n), (within, n)], [low, high], n_possible=unseen)
+    n_possible, n_features = between.pairs.n_possible, within.features.shape[1]
+    alone = strangers([(within, n)] * 2, [low, high], n_possible=n_possible, n_features=n_features)
+    return between, alone
 
 
 def told_apart(between: Between, left: Rows | None, right: Rows | None) -> Between:

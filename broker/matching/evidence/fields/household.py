@@ -94,7 +94,7 @@ class HouseholdColumn(Column):
     def _weigh(self, datasets: tuple[Dataset, ...]) -> Floats:
         tallies = np.sum([self._tally(dataset) for dataset in datasets], axis=0)
         possible, name, address, given, born, relatives, twins, namesakes = np.maximum(tallies, _LEAST)
-        by_chance = name / possible
+        by_chance = min(name / possible, 1 - 1e-3)  # where all have one name, or there is but one record
         at_home = min(relatives / max(address, relatives), 1 - 1e-3)
         kin = np.log(min(by_chance / at_home, 1.0))
         twin = np.log(min(born / possible / min(twins / relatives, _MOST_TWINS), 1.0))
