@@ -96,6 +96,7 @@ def compare(
     datasets : sequence of Dataset
         All of the run.
     plan : ComparisonPlan
+        Which datasets, and how.
     engine : Engine
         Where it is done.
     seed : int

@@ -1,10 +1,11 @@
 """From links to entities: records of one person over all datasets.
 
-A link says that two records are one person; so, with two links that share a record, do all three. Whether that is so is
-asked of every pair: groups of records are joined, always the two whose pairs' log odds sum up to most, as long as the
-sum is above zero (greedy additive edge contraction, Keuper et al., *Efficient decomposition of image and mesh graphs by
-lifted multicuts*, ICCV 2015; an approximation to correlation clustering). So a doubtful link between two groups gives way
-to the pairs of the same groups that speak against it, and two records of a duplicate-free dataset are never joined.
+A link says that two records are one person; so, with two links that share a record, do all three. Whether that is
+so is asked of every pair: groups of records are joined, always the two whose pairs' log odds sum up to most, as long
+as the sum is above zero (greedy additive edge contraction, Keuper et al., *Efficient decomposition of image and mesh
+graphs by lifted multicuts*, ICCV 2015; an approximation to correlation clustering). So a doubtful link between two
+groups gives way to the pairs of the same groups that speak against it, and two records of a duplicate-free dataset
+are never joined.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ def gather_entities(
         Over all datasets: the links, and pairs that are none but were looked at. A pair that is not among them speaks
         against an entity.
     is_link : ndarray of bool, shape (edges,)
+        Which of them are links.
     sizes : sequence of int
         Records of each dataset.
     duplicate_free : sequence of bool

@@ -110,7 +110,8 @@ class Linkage:
         Over all datasets, records numbered through; those that entities keep.
     entity : ndarray of int64, shape (records,)
     n_dropped : int
-        Links dropped because their entity would hold two records of a duplicate-free dataset.
+        Links dropped because other pairs of the records they would have joined spoke against it, such as two
+        records of a duplicate-free dataset.
     threshold : float
     """
 
@@ -264,6 +265,7 @@ def _weigh(compared: Compared, people: Mapping[int, Rows], *, seed: int) -> _Wei
                 [known.get(within.dataset) for within in compared.within],
                 n_features=len(compared.evidence.features),
                 n_possible=sample.pairs.n_possible,
+                n_features=between.features.shape[1],
             )
         fit = weigh.fit(sample, strangers, compared.evidence.features, seed=seed)
         if sample is not between:
@@ -316,9 +318,13 @@ def _conclude(
     with clock("resolve"):
         once = (not itself and right.duplicate_free, not itself and left.duplicate_free)
         cuts = sorted({threshold, *THRESHOLDS}, key=lambda cut: (cut != threshold, cut))
-        # The surest links are taken first, so those of a higher threshold are among those of a lower.
-        chosen = resolve.choose(pairs, fit.posterior, log_ratio[of_pair], threshold=min(cuts), exclusive=once)
-        links = {cut: chosen[fit.posterior[chosen] >= cut] for cut in cuts}
+        # From one half on rivals leave no choice: the links of a higher threshold are among those of a lower.
+        links: dict[float, Rows] = {}
+        for lowest in sorted({min(cuts), min(THRESHOLDS)}):
+            found_at = resolve.choose(
+                pairs, fit.posterior, log_ratio[of_pair], threshold=lowest, exclusive=once
+            )
+            links |= {cut: found_at[fit.posterior[found_at] >= cut] for cut in cuts if cut >= lowest}
         is_link = np.zeros(len(pairs), dtype=np.bool_)
         is_link[links[threshold]] = True
         some = np.flatnonzero(is_link | ((fit.posterior >= LEAST_PROBABILITY) & (fit.posterior < threshold)))

@@ -3,7 +3,7 @@
 All pairs of two datasets are compared by filter where that can be afforded: nothing is blocked, no match is lost.
 Beyond, candidates are the pairs that share a match key, and a *probe*, a random sample of rows compared with all
 others by filter, tells what share of the matches the keys miss. Strangers are learned from pairs within the
-duplicate-free datasets, from samples of their rows where these are large.
+datasets, from samples of their rows where these are large.
 
 Decisions depend on numbers of records alone, never on the speed of a machine: the same inputs give the same links
 anywhere. Times are for people.

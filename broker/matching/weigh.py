@@ -278,8 +278,9 @@ def settle(between: Between, weights: Floats, intercept: float) -> Fit:
     between : Between
         The candidates.
     weights : ndarray of float64, shape (features,)
+        In nats.
     intercept : float
-        Both in nats, such as a fit to some of the pairs has found.
+        In nats; both such as a fit to some of the pairs has found.
 
     Returns
     -------
@@ -289,13 +290,12 @@ def settle(between: Between, weights: Floats, intercept: float) -> Fit:
     log_ratio = _linear(between.features, np.concatenate([[intercept], weights]))
     excused_ratio = excused(between, log_ratio)
     total, converged, rounds = _START_SHARE * min(between.shape), False, 0
-    for rounds in range(1, MAX_ROUNDS + 1):
+    while not converged and rounds < MAX_ROUNDS:
+        rounds += 1
         n_matches = float(np.clip(total, least, most))
         posterior = compete(between, log_ratio, n_matches, excused_ratio=excused_ratio)
         total = float(posterior @ between.weight)
-        if abs(total - n_matches) <= TOLERANCE * n_matches:
-            converged = True
-            break
+        converged = abs(total - n_matches) <= TOLERANCE * n_matches
     return _made(between, weights, intercept, n_matches, posterior, total, rounds, converged)
 
 

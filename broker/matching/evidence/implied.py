@@ -1,9 +1,10 @@
 """What the match keys that two records share, and those they do not, imply of their fields.
 
-A match key is shared when all of its parts agree. So a shared key tells that each of its parts agrees; and a key that
-is there on both sides and not shared, all of whose parts but one are known to agree, tells that this one differs: of two
-records that share ``surname+birth_date`` and not ``given_name+birth_date`` the given names differ. A whole value that
-agrees has parts that agree; a part that differs makes the value differ. All that is applied until nothing new follows.
+A match key is shared when all of its parts agree. So a shared key tells that each of its parts agrees; and a key
+that is there on both sides and not shared, all of whose parts but one are known to agree, tells that this one differs:
+of two records that share ``surname+birth_date`` and not ``given_name+birth_date`` the given names differ. A whole value
+that agrees has parts that agree; a part that differs makes the value differ. All that is applied until nothing new
+follows.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def field_states(
     Parameters
     ----------
     schema : Schema
+        With the match keys.
     shared, missing : ndarray of uint32, shape (pairs,)
         Which match keys each pair shares, and which a side lacks; bit k for key k.
 
@@ -60,7 +62,7 @@ def field_states(
 
 def _infer(keys: Sequence[tuple[Part, ...]], shared: int, missing: int) -> dict[Part, bool]:
     """Which parts, whole values among them, are known to agree or to differ."""
-    parts = {part for key in keys for part in key}
+    parts = list(dict.fromkeys(part for key in keys for part in key))  # in the same order in every process
     known = dict.fromkeys((part for k, key in enumerate(keys) if shared >> k & 1 for part in key), True)
     absent = [key for k, key in enumerate(keys) if not (shared | missing) >> k & 1]
     n_known = -1

@@ -133,7 +133,7 @@ def similarity_levels(
 
 
 def filter_codes(rows: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """One word a filter that tells filters apart, uint64, shape (n,): a multiply-and-add of its words, odd constants."""
+    """One word a filter that tells filters apart, uint64, shape (n,): a multiply-and-add of its words."""
     constants = np.arange(1, 2 * rows.shape[1], 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (rows ^ (rows >> np.uint64(29))) * (constants | np.uint64(1))
     keys: npt.NDArray[np.uint64] = mixed.sum(axis=1, dtype=np.uint64)

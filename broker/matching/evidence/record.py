@@ -103,8 +103,9 @@ class RecordEvidence:
     the number of tokens two records differ by; it is the main feature, with changes of slope at fixed distances.
     A field present on one side only adds its tokens to the distance, hence the feature ``one-sided`` and its
     product with nearness. What the match keys imply of each field (`broker.matching.evidence.implied`) are further
-    features: of two records that share three keys it matters whether these say that the given names agree. Comparison vectors have four columns: the distance in bits, the match keys shared and
-    those missing on a side (bit k for key k), and the fields that only one side has (bit i for field i).
+    features: of two records that share three keys it matters whether these say that the given names agree. Comparison
+    vectors have four columns: the distance in bits, the match keys shared and those missing on a side (bit k for
+    key k), and the fields that only one side has (bit i for field i).
     """
 
     def __init__(self, schema: Schema, max_distance: int) -> None:

@@ -32,7 +32,7 @@ def condition_of(field: FieldSpec, compared: Sequence[FieldSpec]) -> FieldSpec |
 
 
 class ChainedColumn(Column):
-    """A city or a street by similarity, in two contexts: the condition is equal, or it is not.
+    """A city or a street by similarity, in three contexts: the condition is equal, alike, or neither.
 
     Parameters
     ----------
