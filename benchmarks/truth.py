@@ -36,6 +36,11 @@ def qualified(dataset: str | pd.Series, local_ids: pd.Series) -> pd.Series:
     return dataset + "/" + local_ids
 
 
+def dataset_of(records: pd.Series) -> pd.Series:
+    """Return the datasets of qualified record ids."""
+    return records.astype("str").str.split("/", n=1).str[0]
+
+
 def read_truth(path: str | Path, records: Mapping[str, pd.Series]) -> Truth:
     """Read a file that says who is who.
 

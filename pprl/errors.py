@@ -21,6 +21,13 @@ a token or a key; rows are named by number and values by field.
     │   ├── ExpiredError         past its expiry
     │   └── ReplayedError        an older delivery, or the same dataset twice
     ├── LinkageError             a linkage run cannot be done, or its estimate cannot be trusted
+    ├── StoreError               the broker's store cannot be used, or is not what it should be
+    │   ├── StoreBusyError       its database cannot be reached or is held by others; try again later
+    │   └── JournalError         its journal was changed
+    ├── GovernanceError          a party asks for what cannot be
+    │   ├── DeniedError          it may not do this
+    │   ├── NotFoundError        there is no such thing, or none that it may know of
+    │   └── ConflictError        it exists already, or what there is stands against it
     └── CohortError              a cohort, reference or category map is wrong
 """
 
@@ -114,6 +121,34 @@ class ReplayedError(PackageError):
 
 class LinkageError(PprlError):
     """A linkage run cannot be done, or its estimate cannot be trusted."""
+
+
+class StoreError(PprlError):
+    """The broker's store cannot be used, or is not what it should be."""
+
+
+class StoreBusyError(StoreError):
+    """The store's database cannot be reached or is held by others; the same may succeed later."""
+
+
+class JournalError(StoreError):
+    """The journal was changed, or cannot be checked."""
+
+
+class GovernanceError(PprlError):
+    """A party asks for what cannot be."""
+
+
+class DeniedError(GovernanceError):
+    """The party may not do this."""
+
+
+class NotFoundError(GovernanceError):
+    """There is no such thing, or none that the party may know of."""
+
+
+class ConflictError(GovernanceError):
+    """It exists already, or what there is stands against it."""
 
 
 class CohortError(_PlacedError):

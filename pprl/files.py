@@ -205,8 +205,20 @@ def check_output_folder(path: str | Path) -> None:
 
 
 @contextmanager
-def new_folder(path: str | Path) -> Iterator[Path]:
+def new_folder(path: str | Path, *, mode: int = 0o755) -> Iterator[Path]:
     """Fill a folder that appears under its name only when the block ends well; an older one is replaced then.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its parents are made where they are missing.
+    mode : int
+        Permission bits, in force when it appears; until then only its owner may enter.
+
+    Yields
+    ------
+    Path
+        A folder of a temporary name.
 
     Raises
     ------
@@ -221,7 +233,7 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         (temporary / _MARKER).touch()
-        temporary.chmod(0o755)
+        temporary.chmod(mode)
         for folder, _, names in os.walk(temporary):
             for name in names:
                 _sync_file(Path(folder) / name)

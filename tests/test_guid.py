@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pprl.guid import from_text, new_guids, to_characters, to_text
+from pprl.guid import from_characters, from_text, new_guids, to_characters, to_text
 
 
 @given(st.integers(0, 50), st.binary(min_size=800, max_size=800))
@@ -40,6 +40,33 @@ def test_text_round_trip(uuids):
     texts = [str(u) for u in uuids]
     assert to_text(from_text(texts)) == texts
     assert from_text(texts).shape == (len(texts), 16)
+
+
+@given(st.lists(st.uuids()))
+def test_characters_round_trip(uuids):
+    guids = from_text([str(u) for u in uuids])
+    assert np.array_equal(from_characters(to_characters(guids)), guids)
+    upper = np.array([list(str(u).upper().encode()) for u in uuids], np.uint8).reshape(-1, 36)
+    assert np.array_equal(from_characters(upper), guids)
+
+
+@given(st.uuids(), st.integers(0, 35), st.integers(0, 255))
+def test_characters_that_are_no_guid(drawn, place, character):
+    characters = np.array([list(str(drawn).encode())], np.uint8)
+    characters[0, place] = character
+    try:
+        read = (
+            uuid.UUID(characters.tobytes().decode("latin-1"))
+            if characters[0, [8, 13, 18, 23]].tobytes() == b"----"
+            else None
+        )
+    except ValueError:
+        read = None
+    if read is None:
+        with pytest.raises(ValueError, match="not a GUID"):
+            from_characters(characters)
+    else:
+        assert from_characters(characters).tobytes() == read.bytes
 
 
 @given(st.lists(st.uuids()))

@@ -26,6 +26,12 @@ from pprl.errors import PprlError
 
 Say = Callable[[str], None]
 
+_HERE = Path(__file__).parent
+_JUDGES = (
+    *(_HERE / name for name in ("judging.py", "strata.py")),
+    *(_HERE.parent / name for name in ("cleaning.py", "scoring.py", "truth.py")),
+)
+
 
 class Work:
     """A case, and what is made of it once for all contestants.
@@ -119,7 +125,7 @@ class Contestant:
     def digest(self, work: Work) -> str:
         """Return a digest of all that a result depends on."""
         digest = hashlib.sha256(f"{self.name}\n{work.digest}\n".encode())
-        for path in code_of(self.sources):
+        for path in code_of((*self.sources, *_JUDGES)):
             digest.update(path.read_bytes())
         return digest.hexdigest()[:16]
 

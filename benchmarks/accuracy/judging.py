@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.scoring import among, recall_by, score_clusters, score_links
-from benchmarks.truth import Truth
+from benchmarks.truth import Truth, dataset_of
 
 Document = dict[str, Any]
 
@@ -131,7 +131,7 @@ def plain(value: Any) -> Any:
 
 def _datasets(pairs: pd.DataFrame) -> pd.Series:
     """Of each pair, the set of the datasets it is of."""
-    ends = [pairs[end].str.partition("/")[0] for end in ("left_id", "right_id")]
+    ends = [dataset_of(pairs[end]) for end in ("left_id", "right_id")]
     return pd.Series([{left, right} for left, right in zip(*ends, strict=True)], dtype=object)
 
 

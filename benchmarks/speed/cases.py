@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.commands import command
+from benchmarks.peers.environments import interpreter
+from benchmarks.peers.scripts import script
 from benchmarks.scoring import read_links, score_links
-from benchmarks.speed.environments import interpreter
-from benchmarks.speed.inputs import SITES, Workplace, script
+from benchmarks.speed.inputs import SITES, Workplace
 from benchmarks.speed.measure import Run
 from pprl.errors import PprlError
 
@@ -89,7 +90,7 @@ def kernel(place: Workplace, size: int) -> Case:
     def add(name: str, what: str, module: str, *, python: Path | None, n_cores: int = 1, **more: Any) -> None:
         pairs = place.folder / f"pairs-{name}.npy"
         job = {"left": str(left), "right": str(right), "fifths": _FIFTHS, "pairs": str(pairs)}
-        words = script(module, job | {"threads": n_cores} | more, python=python)
+        words = script(f"speed.contestants.{module}", job | {"threads": n_cores} | more, python=python)
         case.contestants.append(
             Contestant(
                 name, what, lambda _: words, n_cores, judge=lambda _: _agreement(pairs, with_ours=ours)
@@ -125,9 +126,9 @@ def encode(place: Workplace, size: int) -> Case:
         ("pprl filters", "Encoder.encode, filters and the token of the birth date", place.filter_schema),
     ):
         job = {"records": records, "schema": str(schema), "key": str(place.linkage_key)}
-        case.contestants.append(_alone(name, what, script("encode_pprl", job)))
+        case.contestants.append(_alone(name, what, script("speed.contestants.encode_pprl", job)))
     with _or_absent(case, "clkhash"):
-        theirs = script("encode_clkhash", {"records": records}, python=interpreter("anonlink"))
+        theirs = script("peers.encode_clkhash", {"records": records}, python=interpreter("anonlink"))
         case.contestants.append(_alone("clkhash", "hash_chunk, filters", theirs))
     return case
 
@@ -145,14 +146,14 @@ def tokenise(place: Workplace, size: int) -> Case:
     )
     with _or_absent(case, "clkhash"):
         job = {"records": str(people.cleaned[0]), "out": str(place.folder / "clks.json"), "workers": 2}
-        words = script("tokenise_clkhash", job, python=interpreter("anonlink"))
+        words = script("speed.contestants.tokenise_clkhash", job, python=interpreter("anonlink"))
         case.contestants.append(Contestant("clkhash", "generate_clk_from_csv to JSON", lambda _: words, 2))
     with _or_absent(case, "spindle-token"):
         spark = interpreter("spindle")
 
         def on_spark(number: int) -> list[str]:
             job = {"records": str(people.raw[0]), "out": str(place.folder / f"opprl-{number}"), "workers": 2}
-            return script("tokenise_spindle", job, python=spark)
+            return script("speed.contestants.tokenise_spindle", job, python=spark)
 
         case.contestants.append(
             Contestant("spindle-token", "tokens 1 to 6 to Parquet, Spark running", on_spark, 2)
@@ -190,7 +191,7 @@ def link(place: Workplace, size: int) -> Case:
         def on_duckdb(number: int) -> list[str]:
             sides = {"left": str(people.cleaned[0]), "right": str(people.cleaned[1])}
             job = sides | {"threads": 2, "pairs": str(found), "try_others": number == 0}
-            return script("link_splink", job, python=duck)
+            return script("speed.contestants.link_splink", job, python=duck)
 
         what = "predict and cluster_pairwise_predictions_at_threshold"
         case.contestants.append(Contestant("splink", what, on_duckdb, 2, judge=_judge_of(found, truth)))
@@ -214,7 +215,7 @@ def link(place: Workplace, size: int) -> Case:
                 "processes": 2,
                 "pairs": str(pairs),
             }
-            return script("link_anonlink", job, python=python)
+            return script("speed.contestants.link_anonlink", job, python=python)
 
         what = f"all pairs of filters, Dice >= {_ANONLINK_THRESHOLDS[0]}, and greedy_solve"
         case.contestants.append(Contestant("anonlink", what, on_anonlink, 2, judge=_judge_of(pairs, truth)))

@@ -6,11 +6,11 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks.cleaning import clean
 from benchmarks.commands import call, command
-from benchmarks.speed.environments import interpreter
+from benchmarks.peers.environments import interpreter
+from benchmarks.peers.scripts import script
 from pprl.schema import load_schema
 from pprl.site.readers import InputFormat
 
@@ -105,7 +105,7 @@ class Workplace:
         for records, filters in zip(people.cleaned, made, strict=True):
             if not filters.exists():
                 job = {"records": str(records), "filters": str(filters)}
-                call(script("encode_clkhash", job, python=interpreter("anonlink")), self.folder)
+                call(script("peers.encode_clkhash", job, python=interpreter("anonlink")), self.folder)
         return made
 
     def tokenise(self, n_each: int, site: int) -> list[str]:
@@ -138,9 +138,3 @@ class Workplace:
     def clean(self, source: Path, target: Path) -> None:
         """Write the id and the six fields of a site's file in normal forms, empty where a value is missing."""
         clean(source, target, schema=load_schema(self.schema), input_format=InputFormat(id_column=_ID))
-
-
-def script(module: str, job: dict[str, Any], *, python: Path | None = None) -> list[str]:
-    """Return the command line of a contestant; ``python`` is our own where it is not given."""
-    interpreter_path = str(python or sys.executable)
-    return [interpreter_path, "-W", "ignore", "-m", f"benchmarks.speed.contestants.{module}", json.dumps(job)]

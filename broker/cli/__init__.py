@@ -10,6 +10,11 @@ from pprl.console import LazyGroup, run
 COMMANDS = {
     "keys": ("broker.cli.keys:keys", "Make the broker's keys."),
     "link": ("broker.cli.link:link", "Link the records of several packages and write match tables."),
+    "store": ("broker.cli.store:store", "Make and keep the store: the broker's database and bulk data."),
+    "party": ("broker.cli.party:party", "Administer parties: sites, researchers, operators."),
+    "project": ("broker.cli.project:project", "Administer projects, their members and datasets."),
+    "permit": ("broker.cli.permit:permit", "Allow and forbid linkage: dataset by dataset, use by use."),
+    "journal": ("broker.cli.journal:journal", "Read, sign and verify the journal."),
     "explain": ("broker.cli.explain:explain", "Explain why two records were linked, or why not."),
 }
 
@@ -23,6 +28,7 @@ def cli() -> None:
     Once:           pprl-broker keys new
     For every run:  pprl-broker link
     To look closer: pprl-broker explain
+    For a service:  pprl-broker store, party, project, permit, journal
     """
 
 

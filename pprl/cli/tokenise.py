@@ -56,6 +56,13 @@ _ABSENT_SHARE, _INVALID_SHARE, _ALONE_SHARE = 0.5, 0.05, 0.05
     help="File for record_guid,local_id, which stays here.  [default: NAME.ids.csv by --out]",
 )
 @click.option(
+    "--previous-ids",
+    type=_PATH,
+    metavar="NAME.ids.csv",
+    help="The ids file of your last delivery of this dataset: records that were there keep their GUIDs, and the "
+    "broker sees what changed.  [default: all GUIDs are fresh]",
+)
+@click.option(
     "--preset", type=click.Choice(PRESETS), help="Columns of a well-known kind of file: --preset n3c."
 )
 @click.option(
@@ -117,6 +124,7 @@ def tokenise(
     columns: tuple[str, ...],
     id_column: str | None,
     ids: Path | None,
+    previous_ids: Path | None,
     preset: str | None,
     date_order: Literal["ymd", "dmy", "mdy"],
     delimiter: str | None,
@@ -156,7 +164,8 @@ def tokenise(
     ids = ids or ids_path(out)
     for path in (out, ids):
         check_new_file(path, overwrite=force)
-        _check_not_needed(path, [*inputs, schema_path, key_path, Path(recipient), *([sign] if sign else [])])
+        optional = [path for path in (sign, previous_ids) if path]
+        _check_not_needed(path, [*inputs, schema_path, key_path, Path(recipient), *optional])
     schema = load_schema(schema_path)
     key = LinkageKey.load(key_path)
     key.tree(schema)  # of one project and epoch
@@ -173,6 +182,7 @@ def tokenise(
             now=datetime.now().astimezone(),
             site=site,
             ids=ids,
+            previous_ids=previous_ids,
             input_format=InputFormat(
                 columns=mapped,
                 id_column=id_column,
@@ -191,6 +201,7 @@ def tokenise(
     left_out = {name for name, column in mapped.items() if not column.strip()}
     warnings = list(_warnings(made.counts, schema, left_out=left_out, date_order=date_order))
     warnings += _stratum_warnings(made)
+    warnings += _kept_warnings(made)
     for warning in warnings:
         note(f"warning: {warning}")
     for name, count in made.strata.items():
@@ -280,10 +291,21 @@ def _stratum_warnings(made: Tokenised) -> Iterator[str]:
         )
 
 
+def _kept_warnings(made: Tokenised) -> Iterator[str]:
+    if made.n_kept is not None and made.n_gone is not None and made.n_kept < made.n_gone:
+        yield (
+            f"of the {made.n_kept + made.n_gone:,} ids of the last delivery only {made.n_kept:,} are in the input; are "
+            "--previous-ids and --id right? A spreadsheet that took leading zeros off the ids does this too"
+        )
+
+
 def _summary(made: Tokenised, *, doubtful: bool) -> Iterator[str]:
     manifest = made.manifest
     vouched = "one for each person" if manifest.duplicate_free else "several may be of one person"
     yield f"{manifest.n_records:,} record{'s' if manifest.n_records > 1 else ''}, {vouched}"
+    if made.n_kept is not None:
+        n_new = manifest.n_records - made.n_kept
+        yield f"{made.n_kept:,} with the GUID they had, {n_new:,} new, {made.n_gone:,} of the last delivery gone"
     yield ""
     rows: list[tuple[str, ...]] = [("field", "present", "", "missing", "placeholder", "invalid")]
     strata = {f"{name} (stratum)": count for name, count in made.strata.items()}
@@ -326,6 +348,8 @@ def _document(made: Tokenised, warnings: list[str]) -> dict[str, Any]:
         "fields": {name: asdict(count) for name, count in made.counts.items()},
         "strata": {name: asdict(count) for name, count in made.strata.items()},
         "alone_in_strata": made.n_alone,
+        "kept": made.n_kept,
+        "gone": made.n_gone,
         "warnings": warnings,
         "schema_sha256": manifest.schema_sha256,
         "key_check": manifest.key_check,

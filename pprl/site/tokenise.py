@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pprl.console import Advance, Progress, silent
-from pprl.errors import PprlError
+from pprl.errors import InputError, PprlError
 from pprl.files import new_files, scratch_file
 from pprl.guid import RandomBytes, new_guids
 from pprl.package import Manifest, Recipient, SigningKey, write_package
@@ -34,6 +34,7 @@ from pprl.site.arrow_stream import ArrowStream
 from pprl.site.ids_file import HEADER, ids_lines
 from pprl.site.keys import LinkageKey
 from pprl.site.normalise import DateOrder, FieldCounts
+from pprl.site.previous_ids import PreviousIds
 from pprl.site.readers import InputFiles, InputFormat
 from pprl.site.readers.columns import LOCAL_ID
 from pprl.site.readers.source import ROWS_PER_CHUNK
@@ -57,6 +58,9 @@ class Tokenised:
         What became of the values of each stratum with a column of its own.
     n_alone : int
         Records that are the only ones in their combination of categories.
+    n_kept, n_gone : int or None
+        Records that have the GUID they had in the previous ids file, and ids there that are not in the input any more;
+        None without such a file.
     """
 
     package: Path
@@ -65,6 +69,8 @@ class Tokenised:
     counts: Mapping[str, FieldCounts]
     strata: Mapping[str, FieldCounts]
     n_alone: int
+    n_kept: int | None = None
+    n_gone: int | None = None
 
 
 def tokenise(
@@ -79,6 +85,7 @@ def tokenise(
     now: datetime,
     site: str | None = None,
     ids: str | Path | None = None,
+    previous_ids: str | Path | None = None,
     input_format: InputFormat | None = None,
     date_order: DateOrder = "ymd",
     duplicate_free: bool = True,
@@ -114,6 +121,9 @@ def tokenise(
         The site's name, for people; that of the dataset where it is not given.
     ids : str or Path, optional
         The ids file to write; beside the package where it is not given, see `ids_path`.
+    previous_ids : str or Path, optional
+        The ids file of the last delivery of this dataset: local ids that stand there keep their GUIDs, so that the
+        broker sees which records are new, changed or gone. Without it all GUIDs are fresh, and nothing is to be seen.
     input_format : InputFormat, optional
         How the files are to be read.
     date_order : {"ymd", "dmy", "mdy"}
@@ -144,6 +154,7 @@ def tokenise(
     ------
     InputError
         A file cannot be read, a field has no column, an id is missing or stands twice; names file, row and column.
+        The previous ids file is something else, or of another dataset.
     WrongProjectError
         The key is of another project or epoch than the schema.
     PackageError
@@ -155,6 +166,10 @@ def tokenise(
     ids = Path(ids) if ids is not None else ids_path(package)
     if package.resolve() == ids.resolve():
         raise PprlError(f"{ids}: is named as package and as ids file; give them different names")
+    if previous_ids is not None and Path(previous_ids).resolve() in (package.resolve(), ids.resolve()):
+        raise PprlError(
+            f"{previous_ids}: is read, and cannot be written as well; choose another --ids or --out"
+        )
     recipe = Recipe(schema, key.tree(schema), date_order, today=now.date())
     delivery: dict[str, Any] = {
         "key_check": recipe.keys.check_value,
@@ -171,11 +186,24 @@ def tokenise(
         files = InputFiles(
             inputs, schema, input_format=input_format or InputFormat(), rows_per_chunk=rows_per_chunk
         )
+        previous = None
+        if previous_ids is not None:
+            if files.numbered:
+                raise InputError(
+                    f"{previous_ids} says which id had which GUID, but row numbers are no ids that last; "
+                    "name the column of your own record id with --id"
+                )
+            previous = _previous(previous_ids, package.parent, stack, progress)
         scratch = stack.enter_context(scratch_file(package.parent)).fileno()
         rows = GuidOrder(token_columns(schema), scratch)
         with progress("reading", files.n_bytes, unit="bytes") as advance:
-            chunks = _chunks(files, rows, ids_file, random_bytes=random_bytes, advance=advance)
+            chunks = _chunks(files, rows, ids_file, previous, random_bytes=random_bytes, advance=advance)
             counts, strata, cells = _encode(chunks, recipe, rows, scratch=scratch, workers=workers)
+        if previous is not None and not previous.n_kept:
+            raise InputError(
+                "none of its local ids is in the input; is it of another dataset, or --id another column?",
+                path=previous.path,
+            )
         with progress("sealing", 2 * rows.n_rows, unit="records") as advance:
             manifest = write_package(
                 package_file,
@@ -189,7 +217,9 @@ def tokenise(
                 **delivery,
             )
     n_alone = sum(n == 1 for cell, n in cells.items() if cell)  # cell 0: nothing is known of them
-    return Tokenised(package, ids, manifest, counts, strata, n_alone)
+    n_kept = None if previous is None else previous.n_kept
+    n_gone = None if previous is None else previous.n_ids - previous.n_kept
+    return Tokenised(package, ids, manifest, counts, strata, n_alone, n_kept, n_gone)
 
 
 def ids_path(package: str | Path) -> Path:
@@ -227,13 +257,28 @@ def _check_delivery(
     )
 
 
+def _previous(path: str | Path, folder: Path, stack: ExitStack, progress: Progress) -> PreviousIds:
+    ordered = stack.enter_context(scratch_file(folder))
+    n_bytes = Path(path).stat().st_size if Path(path).is_file() else None
+    with scratch_file(folder) as scratch, progress("reading ids", n_bytes, unit="bytes") as advance:
+        return PreviousIds(path, scratch, ordered, advance=advance)
+
+
 def _chunks(
-    files: InputFiles, rows: GuidOrder, ids_file: IO[bytes], *, random_bytes: RandomBytes, advance: Advance
+    files: InputFiles,
+    rows: GuidOrder,
+    ids_file: IO[bytes],
+    previous: PreviousIds | None,
+    *,
+    random_bytes: RandomBytes,
+    advance: Advance,
 ) -> Iterator[Chunk]:
     """Read, give every record its GUID, and write the ids file on the way; the ids go no further."""
     ids_file.write(HEADER)
     for batch in files.batches(advance=advance):
         guids = new_guids(batch.num_rows, random_bytes=random_bytes)
+        if previous is not None:
+            previous.keep(batch.column(LOCAL_ID), guids)
         ids_file.write(ids_lines(guids, batch.column(LOCAL_ID)))
         yield Chunk(rows.reserve(batch.num_rows), batch.drop_columns([LOCAL_ID]), guids)
 

@@ -13,7 +13,10 @@ from click.testing import CliRunner
 import broker.cli
 import pprl.cli
 
-WITH_EXAMPLE = {"keys", "schema", "inspect", "tokenise", "link", "explain"}
+WITH_EXAMPLE = {
+    *("keys", "schema", "inspect", "tokenise", "link", "explain"),
+    *("store", "party", "project", "permit", "journal"),
+}
 PROGRAMS = {"pprl": pprl.cli, "pprl-broker": broker.cli}
 
 

@@ -114,6 +114,44 @@ def test_what_the_broker_opens(folder):
     assert [line.split(",")[1] for line in lines[1:]] == ["7", "9", "11", "13"]
 
 
+def test_a_refresh(folder):
+    well(out="first.pprl")
+    (folder / "in.csv").write_text(
+        "".join(PATIENTS.splitlines(keepends=True)[:-1]) + "15,Dora,Weber,1990-01-02,F\n"
+    )
+    result = well(previous_ids="first.ids.csv")
+    assert (
+        "4 records, one for each person\n3 with the GUID they had, 1 new, 1 of the last delivery gone\n"
+        in (result.stdout)
+    )
+    before, now = (
+        dict(line.split(",")[::-1] for line in (folder / name).read_text().splitlines())
+        for name in ("first.ids.csv", "out.ids.csv")
+    )
+    assert {local for local, guid in now.items() if before.get(local) == guid} == {"local_id", "7", "9", "11"}
+    document = json.loads(well(previous_ids="first.ids.csv", flags=["--json", "--force"]).stdout)
+    assert (document["kept"], document["gone"]) == (3, 1)
+
+
+def test_a_refresh_that_knows_few(folder):
+    well(out="first.pprl")
+    (folder / "in.csv").write_text(
+        PATIENTS.replace("\n9,", "\n09,").replace("\n11", "\n011").replace("\n13", "\n013")
+    )
+    result = well(previous_ids="first.ids.csv")
+    assert (
+        "warning: of the 4 ids of the last delivery only 1 are in the input; are --previous-ids and --id right?"
+        in (result.stderr)
+    )
+
+
+def test_the_previous_ids_are_kept_even_by_force(folder):
+    well()
+    result = call(previous_ids="out.ids.csv", flags=["--force"])
+    assert isinstance(result.exception, PprlError)
+    assert "is read by this command" in str(result.exception)
+
+
 def test_json(folder):
     result = well(flags=["--json"], site="St. Mary's", valid_for=30, sequence=5)
     document = json.loads(result.stdout)

@@ -119,6 +119,67 @@ def test_from_a_file_to_an_opened_package_and_back(folder, patients):
     assert by_local_id()["P012"] == alone.drop_columns(["record_guid"]).to_pylist()[0]
 
 
+@pytest.mark.parametrize("rows_per_chunk", [7, 1000])
+def test_a_refreshed_dataset(folder, patients, rows_per_chunk):
+    """Rows that go, come, and change; the order of the rows is still that of the GUIDs."""
+    make(patients(0, 40), package="first.pprl")
+    text = (folder / patients(10, 60)).read_text().replace("Webera", "Kunz")
+    (folder / "in.csv").write_text(text)
+    made = make(
+        "in.csv",
+        previous_ids="first.ids.csv",
+        rows_per_chunk=rows_per_chunk,
+        random_bytes=random.Random(8).randbytes,
+    )
+    assert (made.n_kept, made.n_gone, made.manifest.n_records) == (30, 10, 50)
+    before, now = (
+        {local: guid for guid, local in ids(path).items()} for path in ("first.ids.csv", "out.ids.csv")
+    )
+    assert len(now) == 51
+    for local, guid in now.items():
+        assert (before.get(local) == guid) == (local in before)
+    assert not {guid for local, guid in before.items() if local not in now} & set(now.values())
+    guids = opened()[0]["record_guid"].to_pylist()
+    assert guids == sorted(set(guids))
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("first.ids.csv", "first.pprl", "in.csv", "out.ids.csv", "out.pprl"),
+    ]
+    old, new = by_local_id("first.pprl"), by_local_id()
+    changed = {local for local in set(old) & set(new) if old[local] != new[local]}
+    assert changed == {"P010", "P020", "P030"}  # tokens of the others are the same, byte for byte
+
+
+def test_without_the_previous_ids_all_guids_are_fresh(patients):
+    made = make(patients(), package="first.pprl")
+    make(patients(), random_bytes=random.Random(8).randbytes)
+    assert set(ids()) & set(ids("first.ids.csv")) == {"record_guid"}
+    assert (made.n_kept, made.n_gone) == (None, None)
+
+
+def test_the_ids_file_of_another_dataset(folder, patients):
+    make(patients(0, 20), package="other.pprl")
+    with pytest.raises(InputError) as caught:
+        make(patients(20, 50), previous_ids="other.ids.csv")
+    assert str(caught.value) == (
+        "other.ids.csv: none of its local ids is in the input; is it of another dataset, or --id another column?"
+    )
+    assert sorted(path.name for path in folder.iterdir()) == ["in.csv", "other.ids.csv", "other.pprl"]
+
+
+def test_row_numbers_are_no_ids_that_last(folder, patients):
+    make(patients(), package="first.pprl", input_format=InputFormat())
+    with pytest.raises(InputError, match="row numbers are no ids that last; name the column"):
+        make("in.csv", previous_ids="first.ids.csv", input_format=InputFormat())
+
+
+def test_the_previous_ids_are_not_written_over(folder, patients):
+    make(patients())
+    before = (folder / "out.ids.csv").read_bytes()
+    with pytest.raises(PprlError, match="is read, and cannot be written as well"):
+        make("in.csv", previous_ids="out.ids.csv", overwrite=True)
+    assert (folder / "out.ids.csv").read_bytes() == before
+
+
 def test_counts(patients):
     made = make(patients())
     assert made.counts == {

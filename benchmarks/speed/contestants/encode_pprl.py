@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from benchmarks.speed.contestants.report import Stopwatch, arguments, report
+from benchmarks.peers.report import Stopwatch, arguments, report
 from pprl.guid import GUID_BYTES
 from pprl.schema import load_schema
 from pprl.site.encode import Encoder

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from anonlink.similarities import dice_coefficient_accelerated
 
-from benchmarks.speed.contestants.bits import bitarrays
-from benchmarks.speed.contestants.report import Stopwatch, arguments, report
+from benchmarks.peers.bits import bitarrays
+from benchmarks.peers.report import Stopwatch, arguments, report
 
 
 def main(job: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.speed.contestants.report import Stopwatch, arguments, report
+from benchmarks.peers.report import Stopwatch, arguments, report
 
 Bytes = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.int64]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.speed.contestants.report import Stopwatch, arguments, report
+from benchmarks.peers.report import Stopwatch, arguments, report
 from pprl.similarity import nearest, within_dice
 
 Words = npt.NDArray[np.uint64]

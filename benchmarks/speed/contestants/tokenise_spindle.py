@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 from spindle_token import generate_pem_keys, tokenize
 from spindle_token.opprl import OpprlV2
 
-from benchmarks.speed.contestants.report import Stopwatch, arguments, report
+from benchmarks.peers.report import Stopwatch, arguments, report
 
 
 def main(job: dict[str, Any]) -> None:

@@ -58,6 +58,8 @@ class InputFiles:
     ----------
     n_bytes : int
         Size of all files on disk.
+    numbered : bool
+        Whether there are records without an id, which get numbers.
 
     Raises
     ------
@@ -75,7 +77,7 @@ class InputFiles:
     ) -> None:
         self._paths = [str(path) for path in paths]
         self._schema, self._format, self._rows_per_chunk = schema, input_format, rows_per_chunk
-        self.n_bytes = 0
+        self.n_bytes, self.numbered = 0, False
         seen: set[Path] = set()
         for path in self._paths:
             if Path(path).resolve() in seen:
@@ -83,6 +85,7 @@ class InputFiles:
             seen.add(Path(path).resolve())
             with self._open(path) as opened:
                 self.n_bytes += opened.n_bytes
+                self.numbered |= opened.columns.id_column is None
 
     def batches(self, *, advance: Callable[[int], None] | None = None) -> Iterator[pa.RecordBatch]:
         """Give out the records in order.

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks.environment import ROOT, clean_variables
+from benchmarks.peers.scripts import script
 from benchmarks.speed import cases, inputs
 from benchmarks.speed.cases import CASES
 from benchmarks.speed.inputs import Workplace
@@ -121,7 +122,7 @@ def test_our_kernel_finds_what_is_near(search: dict[str, Any], tmp_path: Path) -
     for name, rows in (("left", left), ("right", right)):
         np.save(tmp_path / f"{name}.npy", rows)
     paths = {name: str(tmp_path / f"{name}.npy") for name in ("left", "right", "pairs")}
-    said = _run(inputs.script("kernel_pprl", paths | {"fifths": 4, "threads": 1} | search))
+    said = _run(script("speed.contestants.kernel_pprl", paths | {"fifths": 4, "threads": 1} | search))
     bits = [np.unpackbits(side, axis=1).astype(int) for side in (left, right)]
     dice = 2 * bits[0] @ bits[1].T / (bits[0].sum(axis=1)[:, None] + bits[1].sum(axis=1))
     assert said["facts"]["n_pairs"] >= 3
@@ -145,6 +146,6 @@ def test_our_encoder_gets_the_cleaned_records(tmp_path: Path) -> None:
         ["2", "", "smith", "", "", "", ""],
     ]
     job = {"records": str(tmp_path / "cleaned.csv"), "schema": str(place.filter_schema)}
-    said = _run(inputs.script("encode_pprl", job | {"key": str(place.linkage_key)}))
+    said = _run(script("speed.contestants.encode_pprl", job | {"key": str(place.linkage_key)}))
     assert said["facts"] == {"n_records": 2}
     assert said["seconds"]["timed"] > 0

@@ -15,12 +15,12 @@ import pytest
 
 from benchmarks.environment import ROOT
 from benchmarks.machine import load, stamp
+from benchmarks.peers.environments import LOCKS, PEERS
+from benchmarks.peers.report import Stopwatch, report
+from benchmarks.peers.scripts import script
 from benchmarks.speed.__main__ import SIZES, sizes_of
 from benchmarks.speed.cases import Case, Contestant
 from benchmarks.speed.contest import hold
-from benchmarks.speed.contestants.report import Stopwatch, report
-from benchmarks.speed.environments import LOCKS, PEERS
-from benchmarks.speed.inputs import script
 from benchmarks.speed.measure import bound, run, tree_bytes
 from pprl.errors import PprlError
 
@@ -88,7 +88,7 @@ def test_gone_processes_hold_nothing() -> None:
 
 def test_command_lines() -> None:
     assert bound(["a", "b"], [0, 2]) == ["taskset", "--cpu-list", "0,2", "a", "b"]
-    words = script("kernel_faiss", {"threads": 1}, python=Path("/peer/python"))
+    words = script("speed.contestants.kernel_faiss", {"threads": 1}, python=Path("/peer/python"))
     assert words[0] == "/peer/python"
     assert words[-2] == "benchmarks.speed.contestants.kernel_faiss"
     assert json.loads(words[-1]) == {"threads": 1}

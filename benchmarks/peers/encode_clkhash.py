@@ -15,13 +15,13 @@ from clkhash.clk import hash_chunk
 from clkhash.key_derivation import generate_key_lists
 from clkhash.schema import from_json_dict
 
-from benchmarks.speed.contestants.clk_schema import SECRET, clk_schema
-from benchmarks.speed.contestants.report import Stopwatch, arguments, report
+from benchmarks.peers.clk_schema import BITS, SECRET, SIX_FIELDS, clk_schema
+from benchmarks.peers.report import Stopwatch, arguments, report
 
 
 def main(job: dict[str, Any]) -> None:
-    """Do the job: ``records`` (cleaned CSV), ``filters`` (file to write, or none)."""
-    schema = from_json_dict(clk_schema())
+    """Do the job: ``records`` (cleaned CSV), where given ``kinds`` (of fields), ``bits``, ``filters`` (to write)."""
+    schema = from_json_dict(clk_schema(job.get("kinds", SIX_FIELDS), bits=job.get("bits", BITS)))
     with Path(job["records"]).open(encoding="utf-8", newline="") as file:
         records = list(csv.reader(file))[1:]
     keys = generate_key_lists(

@@ -1,0 +1,1 @@
+"""What peers do in the accuracy benchmark: one module a peer, run by its interpreter; see `benchmarks.peers`."""

@@ -1,0 +1,120 @@
+"""What the ledger has for a recipient now: its rows, and what became of GUIDs it was given."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+
+import numpy as np
+
+from broker.ledger.bulk import read_records
+from broker.ledger.carry import Keys
+from broker.ledger.guids import guids_for, guids_given
+from broker.ledger.history import History, read_history
+from broker.releases.scope import Scope
+from broker.store import Store
+from broker.store.tables import Party, Project
+from pprl.guid import GUID_BYTES, RandomBytes
+from pprl.release.table import Content, Guids, MatchTable, match_table, superseded, values
+
+
+def content_for(
+    store: Store,
+    project: Project,
+    recipient: Party,
+    scope: Scope,
+    previous: Content,
+    *,
+    now: datetime,
+    random_bytes: RandomBytes = os.urandom,
+) -> tuple[Content, int]:
+    """Make a recipient's content; entities that it does not know yet are given GUIDs.
+
+    Parameters
+    ----------
+    store : Store
+        Read in one transaction; GUIDs are given in another, since they stay in any case.
+    project : Project
+        Whose ledger.
+    recipient : Party
+        Whom it is for.
+    scope : Scope
+        What it may be shown.
+    previous : Content
+        After its last release.
+    now : datetime
+        With time zone.
+    random_bytes : callable
+        ``random_bytes(k)`` gives ``k`` bytes.
+
+    Returns
+    -------
+    content : Content
+    n_withheld : int
+        Records of a site that are not shown: further ones of a person in a dataset that it may not deduplicate.
+    """
+    rows, entities, numbers, n_withheld = [], [], [], 0
+    with store.read() as session:
+        for number, dataset in enumerate(scope.datasets):
+            held = read_records(session, dataset.key)
+            row, entity = held.guids, held.entity
+            if scope.row_kind == "subject":
+                entity = np.unique(entity)
+                row = np.empty((0, GUID_BYTES), np.uint8)
+            elif dataset.key not in scope.deduplicated:
+                first = np.sort(
+                    np.unique(entity, return_index=True)[1]
+                )  # rows ascend: the one of the lowest GUID
+                n_withheld += len(entity) - len(first)
+                row, entity = row[first], entity[first]
+            rows.append(row)
+            entities.append(entity)
+            numbers.append(np.full(len(entity), number, np.int32))
+        history = read_history(session, project.key)
+    with store.begin() as session:
+        if scope.row_kind == "subject":
+            rows = [
+                guids_for(session, dataset.site_key, project.key, entity, now=now, random_bytes=random_bytes)
+                for dataset, entity in zip(scope.datasets, entities, strict=True)
+            ]
+        entity = np.concatenate(entities)
+        guids = guids_for(session, recipient.key, project.key, entity, now=now, random_bytes=random_bytes)
+        known = guids_given(session, recipient.key, project.key)
+    table = match_table(
+        scope.row_kind,
+        [dataset.name for dataset in scope.datasets],
+        guids,
+        np.concatenate(numbers),
+        np.concatenate(rows),
+    )
+    return Content(table, superseded(*_answers(previous, table, known, history))), n_withheld
+
+
+def _answers(
+    previous: Content, table: MatchTable, known: tuple[Keys, Guids], history: History
+) -> tuple[Guids, Guids]:
+    """Of each GUID that the recipient had and has no more, those that took its place; zeros where nothing did."""
+    current = values(table.entity)
+    before = np.unique(np.concatenate([values(previous.table.entity), values(previous.superseded.previous)]))
+    gone = before[np.isin(before, current, invert=True)]
+    keys, guids = known
+    order = np.argsort(values(guids))
+    if not len(gone):
+        return _stacked([]), _stacked([])
+    gone_keys = keys[order[np.searchsorted(values(guids), gone, sorter=order)]].tolist()
+    is_current = np.isin(values(guids), current)
+    guid_of = {
+        key: guid.tobytes() for key, guid in zip(keys[is_current].tolist(), guids[is_current], strict=True)
+    }
+    old: list[bytes] = []
+    new: list[bytes] = []
+    for guid, key in zip(gone.tolist(), gone_keys, strict=True):
+        successors = [guid_of[one] for one in history.current(key) if one in guid_of]
+        for successor in successors or [bytes(GUID_BYTES)]:
+            old.append(guid.ljust(GUID_BYTES, b"\0"))
+            new.append(successor)
+    return _stacked(old), _stacked(new)
+
+
+def _stacked(guids: list[bytes]) -> Guids:
+    return np.frombuffer(b"".join(guids), np.uint8).reshape(-1, GUID_BYTES)

@@ -1,0 +1,1 @@
+"""The database's versions. A change of the tables adds a module to ``versions/``; those there are never edited."""
