@@ -79,11 +79,9 @@ def strangers(
     kept : sequence of ndarray of bool, shape (rows,)
         The representatives of each; None where all rows are.
     n_features : int
-        Of every pair.
+        Of the evidence model; datasets of one record each have no pairs to tell it.
     n_possible : int
         Pairs between the datasets that all of these together stand for.
-    n_features : int
-        Of the evidence model; datasets of one record each have no pairs to tell it.
     """
     features, n_pairs = [np.empty((0, n_features), dtype=np.float32)], [np.empty(0, dtype=np.int64)]
     weights, n_looked = [np.empty(0)], 0

@@ -265,7 +265,6 @@ def _weigh(compared: Compared, people: Mapping[int, Rows], *, seed: int) -> _Wei
                 [known.get(within.dataset) for within in compared.within],
                 n_features=len(compared.evidence.features),
                 n_possible=sample.pairs.n_possible,
-                n_features=between.features.shape[1],
             )
         fit = weigh.fit(sample, strangers, compared.evidence.features, seed=seed)
         if sample is not between:

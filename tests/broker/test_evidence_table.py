@@ -19,12 +19,11 @@ from broker.evidence_table import (
     version_of,
     write_evidence,
 )
+from broker.matching.evidence.fields.household import PART as HOUSEHOLD
 from broker.matching.evidence.model import BITS_PER_NAT
+from broker.matching.evidence.record import DISTANCE, KEYS
 from broker.matching.pipeline import link
 from broker.tables import link_batches
-
-from broker.matching.evidence.fields.household import PART as HOUSEHOLD
-from broker.matching.evidence.record import DISTANCE, KEYS
 
 from .population import FIELDS, Town
 from .tokens import a_dataset, a_schema
