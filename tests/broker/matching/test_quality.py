@@ -29,7 +29,7 @@ def test_estimates_are_near_the_truth(linked, town, profile):
     found = comparison.estimates[0]
     assert found.precision.value == pytest.approx(precision, abs=0.03)
     assert found.recall.value == pytest.approx(recall, abs=0.03)
-    expected = comparison.fit.n_matches + comparison.n_missed
+    expected = comparison.n_matches
     assert expected == pytest.approx(len(town.matches()), rel=0.03)
     assert comparison.doubts == ()
 
