@@ -183,7 +183,7 @@ def _describe_comparison(comparison: Comparison, linkage: Linkage) -> dict[str, 
             {"key": capped.key, "values": capped.n_values, "records": capped.n_records}
             for capped in comparison.capped
         ],
-        "expected_matches": round(fit.n_matches + comparison.n_missed, 2),
+        "expected_matches": round(comparison.n_matches, 2),
         "expected_matches_not_compared": round(comparison.n_missed, 2),
         "links": len(comparison.links),
         "estimate": _describe_estimate(comparison.estimates[0]),

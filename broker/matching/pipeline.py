@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from broker.engines import Engine
 from broker.engines.local import LocalEngine
-from broker.matching import duplicates, quality, resolve, weigh
-from broker.matching.candidates import CappedKey, Flags, Pairs, Rows, shared_keys
+from broker.matching import duplicates, missed, quality, resolve, weigh
+from broker.matching.candidates import CappedKey, Flags, Pairs, Rows
 from broker.matching.compare import Compared, compare
 from broker.matching.dataset import Dataset
 from broker.matching.entities import LEAST_PROBABILITY, Links, gather_entities
@@ -30,7 +30,6 @@ DEFAULT_THRESHOLD = 0.5
 TURNS = 3
 """Times that weights are learned where datasets may hold duplicates."""
 _LOW_THRESHOLD = 0.1  # below all that would be recommended
-_HARDLY = 1e-3  # a posterior that does not count among the matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +95,11 @@ class Comparison:
     strata: tuple[Stratum, ...]
     histogram: Histogram
     seconds: dict[str, float]
+
+    @property
+    def n_matches(self) -> float:
+        """Expected matches, among the candidates and not: what estimated recall is a share of."""
+        return float(self.fit.posterior.sum()) + self.n_missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,9 +338,18 @@ def _conclude(
 
     with clock("estimate"):
         probed = pairs.left < plan.cross.n_probed
-        n_keys = _keys_shared(left, right, pairs, fit.posterior)
-        n_missed = quality.missed_by_candidates(
-            fit.posterior, found.from_filter, found.from_key | found.from_bucket, probed, n_keys
+        n_looked = plan.cross.n_probed if evidence.compares_filters else 0
+        some, likely = missed.likely_matches(left, right, found, fit.posterior, n_probed=n_looked)
+        n_keys = np.zeros(len(pairs), dtype=np.int64)  # 0 for those that are hardly a match
+        n_keys[some] = np.bitwise_count(likely.shared)
+        without_key = missed.share_without_key(left, right)
+        by_model = missed.expected_missed(likely, left.schema, without_key=without_key)
+        n_missed = (
+            quality.missed_by_candidates(
+                fit.posterior, found.from_filter, found.from_key | found.from_bucket, probed, n_keys
+            )
+            if by_model is None
+            else by_model
         )
         by_filter = fit.posterior * (found.from_filter & probed)
         bucket_recall = (
@@ -428,11 +441,3 @@ def _presence(left: Dataset, right: Dataset) -> dict[str, tuple[float, float]]:
 def _share_linked(links: Pairs, n_rows: int) -> float:
     """Share of a dataset's records that have a link within it."""
     return len(np.union1d(links.left, links.right)) / n_rows
-
-
-def _keys_shared(left: Dataset, right: Dataset, pairs: Pairs, posterior: Floats) -> npt.NDArray[np.int64]:
-    """Match keys that each pair shares; 0 for those that are hardly a match."""
-    some = np.flatnonzero(posterior > _HARDLY)
-    n_keys = np.zeros(len(pairs), dtype=np.int64)
-    n_keys[some] = np.bitwise_count(shared_keys(left, right, pairs.some(some))[0])
-    return n_keys

