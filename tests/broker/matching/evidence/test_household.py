@@ -32,13 +32,14 @@ def counted(records, fields=TOLD) -> list[int]:
     for one, two in combinations(there, 2):
         surname, address, given, born = (one[name] == two[name] if name in fields else False for name in TOLD)
         home = surname and address
+        twice = home and given and born
         for place, holds in enumerate(
             (
                 True,
-                surname,
-                address,
-                given,
-                born,
+                surname and not twice,
+                address and not twice,
+                given and not twice,
+                born and not twice,
                 home and not given and not born,
                 home and born and not given,
                 home and given and not born,
@@ -79,11 +80,10 @@ def test_weights_are_those_of_the_tallies(residents):
     schema = a_schema("fields")
     town = Town(2)
     sites = [residents, *town.records]
-    column = column_of(
-        schema, *(a_dataset(schema, rows, name) for rows, name in zip(sites, "abc", strict=True))
-    )
+    datasets = [a_dataset(schema, rows, name) for rows, name in zip(sites, "abc", strict=True)]
+    column = column_of(schema, *datasets)
     possible, name, address, given, born, relatives, twins, namesakes = np.sum(
-        [counted(rows) for rows in sites], axis=0
+        [column._tally(dataset) for dataset in datasets], axis=0
     )
     weights = column.weights(np.zeros(6, np.int64))
     by_chance, at_home = name / possible, relatives / address
