@@ -4,7 +4,7 @@
 done with the data themselves is the matrix of permissions, which is empty to begin with.
 """
 
-from broker.governance.acts import RULES, Act, Decision, decide, may, no_such, require
+from broker.governance.acts import RULES, Act, Decision, decide, find, may, no_such, require, visible_projects
 from broker.governance.counts import Overlap, show, show_overlap
 from broker.governance.parties import (
     create_party,
@@ -45,6 +45,7 @@ __all__ = [
     "decide",
     "disable_party",
     "end_membership",
+    "find",
     "find_dataset",
     "find_party",
     "find_project",
@@ -66,4 +67,5 @@ __all__ = [
     "show",
     "show_overlap",
     "site_key",
+    "visible_projects",
 ]

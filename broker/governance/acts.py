@@ -10,7 +10,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, StrEnum, auto
+from typing import TypeVar
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.governance.relations import Relation, Subject, project_of, relations_of
@@ -28,6 +30,8 @@ from broker.store.tables import (
     Withdrawal,
 )
 from pprl.errors import DeniedError, NotFoundError
+
+SubjectT = TypeVar("SubjectT", bound=Subject)
 
 
 class Act(StrEnum):
@@ -249,6 +253,46 @@ def require(
         raise DeniedError(f"you may not {act.value}")
     if decision is Decision.HIDDEN:
         raise no_such(type(subject))
+
+
+def find(
+    session: Session, party: Party, act: Act, kind: type[SubjectT], public_id: str, *, now: datetime
+) -> SubjectT:
+    """The subject that a party names, if it may do something to it.
+
+    Parameters
+    ----------
+    session : Session
+        Of the store.
+    party : Party
+        Who asks, authenticated.
+    act : Act
+        What it asks for.
+    kind : type
+        The subject's table.
+    public_id : str
+        As the party gave it.
+    now : datetime
+        With time zone.
+
+    Raises
+    ------
+    DeniedError
+        The party knows of the subject, and may not do this.
+    NotFoundError
+        There is none of that id, or none for this party; nothing tells which.
+    """
+    subject = session.scalars(select(kind).filter_by(id=public_id)).first()
+    if subject is None:
+        raise no_such(kind)
+    require(session, party, act, subject, now=now)
+    return subject
+
+
+def visible_projects(session: Session, party: Party, *, now: datetime) -> list[Project]:
+    """The projects that a party may see, by name: what a listing may hold."""
+    projects = session.scalars(select(Project).order_by(Project.name))
+    return [one for one in projects if may(session, party, Act.SEE_PROJECT, one, now=now) is Decision.ALLOWED]
 
 
 def no_such(kind: type) -> NotFoundError:

@@ -39,7 +39,7 @@ from broker.releases.files import (
     store_content,
     store_plain,
 )
-from broker.releases.scope import scope_of
+from broker.releases.scope import Scope, scope_of
 from broker.store import Store
 from broker.store.tables import (
     Dataset,
@@ -53,8 +53,9 @@ from broker.store.tables import (
     ReleaseState,
     Run,
     RunDelivery,
+    Withdrawal,
 )
-from pprl.errors import StoreError
+from pprl.errors import ConflictError, StoreError
 from pprl.guid import RandomBytes, new_guids, to_text
 from pprl.release.delta import make_delta
 from pprl.release.keys import ReleaseKey
@@ -123,13 +124,31 @@ def build_release(
     GovernanceError
         The recipient has no key that it could be sealed to.
     ConflictError
-        Another release to this recipient was published meanwhile.
+        Another release to this recipient was published meanwhile, or records were withdrawn.
     StoreError
         The disk is full, or the store's copy of the last release is gone.
     """
+    with store.read() as session:
+        scope = scope_of(session, project, recipient, names=datasets, now=store.clock())
+    return build_within(
+        store, project, recipient, scope, key=key, by=by, extras=extras, random_bytes=random_bytes
+    )
+
+
+def build_within(
+    store: Store,
+    project: Project,
+    recipient: Party,
+    scope: Scope,
+    *,
+    key: ReleaseKey,
+    by: Party,
+    extras: Callable[[Content], Iterable[Extra]] = lambda _: (),
+    random_bytes: RandomBytes = os.urandom,
+) -> Release:
+    """As `build_release`, of what the caller has found to be permitted; one of no dataset takes all rows back."""
     now = store.clock()
     with store.read() as session:
-        scope = scope_of(session, project, recipient, names=datasets, now=now)
         deliveries = {dataset.name: _delivery(session, dataset) for dataset in scope.datasets}
         run_key = session.scalars(
             select(Run.key).where(Run.project_key == project.key).order_by(Run.key.desc()).limit(1)
@@ -219,6 +238,13 @@ def _publish(
     """Make a release known; gives the digests of the copies that are needed no more."""
     ids = to_text(new_guids(len(files), random_bytes=random_bytes))
     with store.begin() as session:
+        withdrawn = (
+            select(Withdrawal.key)
+            .join(Dataset, Dataset.key == Withdrawal.dataset_key)
+            .where(Dataset.project_key == project.key, Withdrawal.requested_at >= release.created_at)
+        )
+        if session.scalars(withdrawn.limit(1)).first() is not None:
+            raise ConflictError("records were withdrawn while the release was built; build it again")
         session.add(release)
         session.flush()
         for file_id, file in zip(ids, files, strict=True):

@@ -53,14 +53,15 @@ def content_for(
     n_withheld : int
         Records of a site that are not shown: further ones of a person in a dataset that it may not deduplicate.
     """
-    rows, entities, numbers, n_withheld = [], [], [], 0
+    rows = [np.empty((0, GUID_BYTES), np.uint8)]
+    entities, numbers, n_withheld = [np.empty(0, np.int64)], [np.empty(0, np.int32)], 0
     with store.read() as session:
         for number, dataset in enumerate(scope.datasets):
             held = read_records(session, dataset.key)
             row, entity = held.guids, held.entity
             if scope.row_kind == "subject":
                 entity = np.unique(entity)
-                row = np.empty((0, GUID_BYTES), np.uint8)
+                row = rows[0]  # from the site's GUIDs, below
             elif dataset.key not in scope.deduplicated:
                 first = np.sort(
                     np.unique(entity, return_index=True)[1]
@@ -73,10 +74,10 @@ def content_for(
         history = read_history(session, project.key)
     with store.begin() as session:
         if scope.row_kind == "subject":
-            rows = [
-                guids_for(session, dataset.site_key, project.key, entity, now=now, random_bytes=random_bytes)
-                for dataset, entity in zip(scope.datasets, entities, strict=True)
-            ]
+            rows = [rows[0]]
+            for dataset, entity in zip(scope.datasets, entities[1:], strict=True):
+                site = dataset.site_key
+                rows.append(guids_for(session, site, project.key, entity, now=now, random_bytes=random_bytes))
         entity = np.concatenate(entities)
         guids = guids_for(session, recipient.key, project.key, entity, now=now, random_bytes=random_bytes)
         known = guids_given(session, recipient.key, project.key)

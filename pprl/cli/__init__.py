@@ -12,6 +12,10 @@ COMMANDS = {
     "schema": ("pprl.cli.schema:schema", "Begin, check and show a linkage schema."),
     "tokenise": ("pprl.cli.tokenise:tokenise", "Turn a site's identifiers into a sealed token package."),
     "inspect": ("pprl.cli.inspect:inspect", "Show what a package says of itself; needs no key."),
+    "open-release": (
+        "pprl.cli.open_release:open_release",
+        "Unseal a release, check it, and write its tables.",
+    ),
     "represent": ("pprl.cli.represent:represent", "Measure how representative a linked cohort is."),
 }
 
@@ -24,7 +28,7 @@ def cli() -> None:
     \b
     At the key authority:  pprl keys new
     At every site:         pprl keys site, pprl tokenise
-    In the enclave:        pprl represent
+    In the enclave:        pprl open-release, pprl represent
     """
 
 

@@ -98,7 +98,8 @@ def open_release(
         for file in manifest.files:
             if file.role in (TABLE, SUPERSEDED, DELTA) and previous is not None:
                 continue
-            if file.role != DELTA or (release / file.sealed_name).exists():
+            needed = previous is None and file.role != DELTA
+            if needed or (release / file.sealed_name).exists():
                 _unseal(release / file.sealed_name, file, folder / file.name, identity)
         if previous is None:
             read_content(folder, manifest)

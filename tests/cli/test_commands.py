@@ -14,7 +14,7 @@ import broker.cli
 import pprl.cli
 
 WITH_EXAMPLE = {
-    *("keys", "schema", "inspect", "tokenise", "link", "explain"),
+    *("keys", "schema", "inspect", "tokenise", "open-release", "link", "explain"),
     *("store", "party", "project", "permit", "journal"),
 }
 PROGRAMS = {"pprl": pprl.cli, "pprl-broker": broker.cli}

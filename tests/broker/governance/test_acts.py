@@ -14,9 +14,11 @@ from broker.governance import (
     Relation,
     close_project,
     decide,
+    find,
     may,
     relations_of,
     require,
+    visible_projects,
 )
 from broker.journal import LOCAL
 from broker.store.tables import Job, Party, Release
@@ -166,6 +168,36 @@ def test_what_is_hidden_is_told_as_what_is_not_there(store):
         with pytest.raises(DeniedError, match=r"^you may not fetch the release$"):
             require(session, world["operator"], Act.FETCH_RELEASE, world.file, now=world.now)
         require(session, world["named"], Act.FETCH_RELEASE, world.file, now=world.now)
+
+
+def test_a_subject_is_found_by_those_who_may(store):
+    with store.begin() as session:
+        world = World(session, store)
+        ask = {"kind": Release, "now": world.now}
+        for name in ("named", "steward", "operator"):
+            assert find(session, world[name], Act.SEE_RELEASE, public_id="release", **ask) is world.release
+        with pytest.raises(DeniedError):
+            find(session, world["steward"], Act.FETCH_RELEASE, public_id="release", **ask)
+        told = set()
+        for public_id in ("release", "other"):  # there is one, and there is none
+            with pytest.raises(NotFoundError) as caught:
+                find(session, world["unnamed"], Act.SEE_RELEASE, public_id=public_id, **ask)
+            told.add(str(caught.value))
+        assert told == {"there is no such release"}
+
+
+def test_a_listing_holds_what_may_be_seen(store):
+    with store.begin() as session:
+        world = World(session, store)
+        seen = {
+            name: [one.name for one in visible_projects(session, world[name], now=world.now)]
+            for name in PEOPLE
+        }
+    assert seen["operator"] == ["heart", "lung"]
+    for name in ("steward", "owner", "other", "named", "unnamed"):
+        assert seen[name] == ["heart"]
+    assert seen["stranger"] == seen["steward_elsewhere"] == ["lung"]
+    assert seen["former"] == seen["expired"] == seen["disabled"] == []
 
 
 def test_relations_end(store, clock):

@@ -160,3 +160,24 @@ def test_a_location_shows_no_password():
     location = locate("postgresql://me:hush@host/x", files="f")
     assert "hush" not in f"{location} {location!r}"
     assert not location.is_sqlite
+
+
+def test_a_lost_connection_loses_the_transaction_and_nothing_else(store):
+    if store.location.is_sqlite:
+        return  # a file cannot hang up
+
+    def lose():
+        with store.begin() as session:
+            session.add(party(store, "Clinic"))
+            session.flush()
+            session.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    with pytest.raises(StoreBusyError) as caught:
+        lose()
+    assert "Clinic" not in str(caught.value)
+    with store.begin() as session:
+        session.add(party(store, "Registry"))
+    with store.begin() as session:  # one that was lost while nobody used it
+        others = "pid <> pg_backend_pid() AND datname = current_database()"
+        session.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
+    assert names(store) == ["Registry"]
