@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from broker.evidence_table import write_evidence
 from broker.examples import examples
@@ -137,11 +139,31 @@ def describe(
             "links_dropped": linkage.n_dropped,
             "entities": len(sizes),
             "entities_by_size": {str(size): int(n) for size, n in enumerate(np.bincount(sizes)) if n},
+            "entities_by_datasets": _by_datasets(linkage, starts),
         },
         "datasets": datasets,
         "comparisons": comparisons,
         "seconds": {stage: round(seconds, 3) for stage, seconds in stages.items()},
     }
+
+
+def _by_datasets(linkage: Linkage, starts: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+    """How many entities have records in which datasets, the most frequent first."""
+    names = [dataset.name for dataset in linkage.datasets]
+    subset = np.zeros(
+        int(linkage.entity.max(initial=-1)) + 1, dtype=np.int64
+    )  # numbers of subsets met so far
+    met: list[tuple[int, ...]] = [()]
+    for number, (start, end) in enumerate(itertools.pairwise(starts.tolist())):
+        here = np.zeros(len(subset), dtype=np.bool_)
+        here[linkage.entity[start:end]] = True
+        used, subset = np.unique(2 * subset + here, return_inverse=True)
+        met = [(*met[code // 2], number) if code % 2 else met[code // 2] for code in used.tolist()]
+    held = dict(zip(met, np.bincount(subset, minlength=len(met)).tolist(), strict=True))
+    return [
+        {"datasets": [names[number] for number in numbers], "entities": n}
+        for numbers, n in sorted(held.items(), key=lambda item: (-item[1], item[0]))
+    ]
 
 
 def _describe_comparison(comparison: Comparison, linkage: Linkage) -> dict[str, Any]:
@@ -161,11 +183,12 @@ def _describe_comparison(comparison: Comparison, linkage: Linkage) -> dict[str, 
             {"key": capped.key, "values": capped.n_values, "records": capped.n_records}
             for capped in comparison.capped
         ],
-        "expected_matches": round(fit.n_matches + comparison.n_missed, 2),
+        "expected_matches": round(comparison.n_matches, 2),
         "expected_matches_not_compared": round(comparison.n_missed, 2),
         "links": len(comparison.links),
         "estimate": _describe_estimate(comparison.estimates[0]),
         "by_threshold": [_describe_estimate(estimate) for estimate in comparison.estimates[1:]],
+        "recommended_threshold": comparison.recommended_threshold,
         "doubts": list(comparison.doubts),
         "strata": describe_strata(comparison.strata, [dataset.name for dataset in linkage.datasets]),
         "rounds": fit.rounds,

@@ -201,6 +201,11 @@ def _link(
     for comparison in quality["comparisons"]:
         for doubt in comparison["doubts"]:
             note(f"warning: {comparison['left']} x {comparison['right']}: {doubt}")
+        if comparison["doubts"] and comparison["recommended_threshold"] > quality["threshold"]:
+            note(
+                f"{comparison['left']} x {comparison['right']}: with these doubts rather take"
+                f" --threshold {comparison['recommended_threshold']}"
+            )
         for lower in (lower for one in comparison["strata"] for lower in one["lower"]):
             note(f"{comparison['left']} x {comparison['right']}: linked less than others: {lower['says']}")
     click.echo(json.dumps(quality, indent=1) if as_json else _summary(quality, out))

@@ -111,17 +111,30 @@ def add_up_apart(rows: Any, values: Any, of_pair: Any, numbers: Any, largest: An
 
 @compiled
 def share_out(
-    left: Any, right: Any, ratio: Any, of_pair: Any, left_sums: Any, right_sums: Any, odds: float, out: Any
+    left: Any,
+    right: Any,
+    ratio: Any,
+    of_pair: Any,
+    left_sums: Any,
+    right_sums: Any,
+    excused: Any,
+    odds: float,
+    out: Any,
 ) -> None:
-    """Posterior of each pair among its rivals; a side whose sums are empty does not exclude."""
+    """Posterior of each pair among its rivals; a side whose sums are empty does not exclude.
+
+    ``excused``, where it is not empty, is what of the rivals is no rival.
+    """
     for pair in range(len(left)):
         own = ratio[of_pair[pair]]
-        rivals = own
+        rivals = 0.0
         if len(left_sums) > 0:
             rivals += left_sums[left[pair]] - own
         if len(right_sums) > 0:
             rivals += right_sums[right[pair]] - own
-        out[pair] = own / (odds + rivals)
+        if len(excused) > 0:
+            rivals -= excused[pair]
+        out[pair] = own / (odds + own + max(rivals, 0.0))
 
 
 @compiled
@@ -182,3 +195,43 @@ def number_groups(parent: Any, numbers: Any) -> None:
             n += 1
         else:
             numbers[record] = numbers[root]
+
+
+@compiled
+def contract(
+    starts: Any, sites: Any, edge_starts: Any, one: Any, two: Any, gain: Any, absent: float, label: Any
+) -> None:
+    """Join records of each component, always the two groups whose pairs' gains sum up to most, while that is above 0.
+
+    Component c has the records ``starts[c]`` to ``starts[c + 1]``, and the edges ``edge_starts[c]`` to
+    ``edge_starts[c + 1]``, whose ends ``one`` and ``two`` count from its first record; a pair without an edge gains
+    ``absent``. Records of one site, not negative, are never joined. ``label`` is, of each record, the first of its
+    group.
+    """
+    for component in range(len(starts) - 1):
+        first = starts[component]
+        n = starts[component + 1] - first
+        gains = np.full((n, n), absent)
+        for edge in range(edge_starts[component], edge_starts[component + 1]):
+            gains[one[edge], two[edge]] = gain[edge]
+            gains[two[edge], one[edge]] = gain[edge]
+        for i in range(n):
+            label[first + i] = first + i
+            for j in range(n):
+                if i != j and sites[first + i] >= 0 and sites[first + i] == sites[first + j]:
+                    gains[i, j] = -1e12
+        while True:
+            most, left, right = 0.0, -1, -1
+            for i in range(n):
+                if label[first + i] != first + i:
+                    continue
+                for j in range(i + 1, n):
+                    if label[first + j] == first + j and gains[i, j] > most:
+                        most, left, right = gains[i, j], i, j
+            if left < 0:
+                break
+            for k in range(n):
+                gains[left, k] += gains[right, k]
+                gains[k, left] += gains[k, right]
+                if label[first + k] == first + right:
+                    label[first + k] = first + left

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from broker.matching import _loops, weigh
 from broker.matching.candidates import Flags, Pairs, Rows
-from broker.matching.evidence import Evidence, Features, Seen, Vectors
+from broker.matching.evidence import Evidence, Seen, Vectors
 from broker.matching.evidence.model import Floats, by_part
 
 LEAST_POSTERIOR = 0.01
@@ -93,16 +93,7 @@ class Explained:
 
 
 def explain(
-    evidence: Evidence,
-    pairs: Pairs,
-    *,
-    vectors: Vectors,
-    features: Features,
-    of_pair: npt.NDArray[np.int32],
-    fit: weigh.Fit,
-    chosen: Rows,
-    shape: tuple[int, int],
-    exclusive: tuple[bool, bool],
+    evidence: Evidence, between: weigh.Between, *, vectors: Vectors, fit: weigh.Fit, chosen: Rows
 ) -> Explained:
     """Explain the links of a comparison, and the candidates that might have been links.
 
@@ -110,21 +101,16 @@ def explain(
     ----------
     evidence : Evidence
         The model.
-    pairs : Pairs
+    between : weigh.Between
         All candidates.
-    vectors, features : ndarray, shape (patterns, columns) and (patterns, features)
-        The distinct comparison vectors of the candidates, and their features.
-    of_pair : ndarray of int32, shape (pairs,)
-        The pattern of each candidate.
+    vectors : ndarray of uint32, shape (patterns, columns)
+        Their distinct comparison vectors.
     fit : weigh.Fit
         Weights and posteriors.
     chosen : ndarray of int64
         Positions of the links in ``pairs``.
-    shape : (int, int)
-        Rows of the left and the right dataset.
-    exclusive : (bool, bool)
-        As in `broker.matching.weigh.compete`.
     """
+    pairs, features, of_pair = between.pairs, between.features, between.of_pair
     log_ratio = features @ fit.weights + fit.intercept
     is_chosen = np.zeros(len(pairs), dtype=np.bool_)
     is_chosen[chosen] = True
@@ -135,7 +121,10 @@ def explain(
     kept = np.union1d(chosen, asked[best])
 
     ratio = weigh.ratios(log_ratio)
-    others = _others(pairs, kept, ratio, of_pair, shape, exclusive)
+    others = _others(between, kept, ratio)
+    excused = weigh.excused(between, log_ratio)
+    if len(excused):
+        others = np.maximum(others - excused[kept], 0)
     used, pattern = np.unique(of_pair[kept], return_inverse=True)
     parts = by_part(evidence.features)
     weights = np.empty((len(used), len(parts)))
@@ -165,21 +154,16 @@ def _first(rows: Rows, rank: Rows) -> Flags:
     return out
 
 
-def _others(
-    pairs: Pairs,
-    kept: Rows,
-    ratio: Floats,
-    of_pair: npt.NDArray[np.int32],
-    shape: tuple[int, int],
-    exclusive: tuple[bool, bool],
-) -> Floats:
+def _others(between: weigh.Between, kept: Rows, ratio: Floats) -> Floats:
     """Sum of the likelihood ratios of the other candidates of either row, shape (kept,).
 
     What a pair itself adds may be 1e17 times all the others: it is left out, not subtracted.
     """
+    pairs, of_pair = between.pairs, between.of_pair
     own = ratio[of_pair[kept]]
     total = np.zeros(len(kept))
-    for rows, n_rows, only_one in zip((pairs.left, pairs.right), shape, exclusive, strict=True):
+    sides = zip((pairs.left, pairs.right), between.shape, between.exclusive, strict=True)
+    for rows, n_rows, only_one in sides:
         if not only_one:
             continue
         asked, place = np.unique(rows[kept], return_inverse=True)

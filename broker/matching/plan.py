@@ -3,7 +3,7 @@
 All pairs of two datasets are compared by filter where that can be afforded: nothing is blocked, no match is lost.
 Beyond, candidates are the pairs that share a match key, and a *probe*, a random sample of rows compared with all
 others by filter, tells what share of the matches the keys miss. Strangers are learned from pairs within the
-duplicate-free datasets, from samples of their rows where these are large.
+datasets, from samples of their rows where these are large.
 
 Decisions depend on numbers of records alone, never on the speed of a machine: the same inputs give the same links
 anywhere. Times are for people.
@@ -172,7 +172,9 @@ def make_plan(sizes: Sequence[Size], schema: Schema, *, candidates: Candidates =
     )
     row_bytes = 32 + 8 * (word_steps(schema) + sum(key.n_values for key in schema.match_keys))
     tokens = row_bytes * sum(size.n_records for size in sizes)
-    most = max((comparison.n_candidates for comparison in comparisons), default=0)
+    each = [comparison.n_candidates for comparison in comparisons] or [0]
+    # Where weights are learned several times, all comparisons are held until the end.
+    most = max(each) if all(size.duplicate_free for size in sizes) else sum(each)
     return Plan(tuple(sizes), comparisons, tokens + _BYTES_PER_PAIR * most)
 
 
@@ -193,8 +195,8 @@ def _plan_one(
     all_pairs = choice == "all"
     n_probed = min(n_rows, max(int(PROBE_WORD_STEPS / max(steps, 1) / n_columns), 1)) if steps else 0
     cross = Scope(n_rows, n_rows if all_pairs else n_probed, N_TABLES if choice == "lsh" else 0)
-    others = range(len(sizes)) if itself else (rows, columns)
-    strangers = [d for d in others if sizes[d].duplicate_free and sizes[d].n_records > 1]
+    # One that is compared with itself is learned from by its halves.
+    strangers = [] if itself else [d for d in (rows, columns) if sizes[d].n_records > 1]
     null = tuple(
         (d, _null_scope(sizes[d].n_records, n_possible, len(strangers), steps, all_pairs)) for d in strangers
     )

@@ -7,6 +7,7 @@ pair's match status is drawn anew from its posterior; of many rows the sums are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,7 +20,11 @@ from broker.matching.resolve import Flags, Rows
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 N_RESAMPLES = 400
 _LEVEL = 0.95
-_FEW_MATCHES = 30
+_FEW_MATCHES = 100
+_SMALL_OVERLAP = 0.03  # of the smaller dataset: below it strangers and few matches are hard to tell apart
+_UNEVEN = 0.3  # difference of the shares of records with a value, beyond which a field is one-sided
+_MANY_DUPLICATES = 0.2  # of the records of a dataset
+_CAUTIOUS = 0.9  # least threshold to recommend where there are doubts
 _DISAGREEMENT = 0.15
 _ALIKE = 0.1  # heavy pairs within, as a share of those between; a hundredth is usual
 
@@ -203,17 +208,40 @@ def _by_keys(posterior: Floats, n_keys: Rows) -> float:
     return max(once * (once - 1), 0.0) / (2 * (twice + 1))
 
 
+def recommend(probability: Floats, n_matches: float, *, doubtful: bool) -> float:
+    """The threshold at which the estimated F1 of links is largest, two digits; at least .9 where there are doubts.
+
+    Of links in the order of their probability the k first have the expected F1 ``2 sum(p) / (k + n)``, n the expected
+    matches.
+
+    Parameters
+    ----------
+    probability : ndarray of float64, shape (links,)
+        Of all that would be links at a low threshold.
+    n_matches : float
+        Expected matches, those not among the candidates included.
+    doubtful : bool
+        Whether the estimates are doubted.
+    """
+    ordered = np.sort(probability)[::-1]
+    f1 = 2 * np.cumsum(ordered) / (np.arange(1, len(ordered) + 1) + n_matches)
+    best = float(ordered[np.argmax(f1)]) if len(ordered) else 0.5
+    return max(math.floor(100 * best) / 100, _CAUTIOUS if doubtful else 0.0)
+
+
 def doubts(
     *,
     n_matches: float,
     shape: tuple[int, int],
     converged: bool,
     at_bound: bool,
-    has_null: bool,
+    n_strangers: int,
     expected_above: float,
     n_above: int,
     n_null_above: int,
     null_above: float,
+    presence: Mapping[str, tuple[float, float]],
+    share_twice: float | None,
 ) -> tuple[str, ...]:
     """Reasons not to trust an estimate, as sentences; none is good.
 
@@ -223,14 +251,20 @@ def doubts(
         Expected matches.
     shape : (int, int)
         Rows of the two datasets.
-    converged, at_bound, has_null : bool
-        Of the fit; whether there was a duplicate-free dataset to learn non-matches from.
+    converged, at_bound : bool
+        Of the fit.
+    n_strangers : int
+        Pairs that cannot match, from which it was learned.
     expected_above : float
         Matches among heavy pairs by the posterior, those whose own evidence makes a match as likely as not.
     n_above, n_null_above : int
         Heavy pairs, and heavy pairs within the duplicate-free datasets.
     null_above : float
         Heavy pairs between that those within stand for.
+    presence : mapping of str to (float, float)
+        Of each field, the share of records with a value in either dataset.
+    share_twice : float or None
+        Of a dataset compared with itself, the share of records that are linked.
     """
     found = []
     chance = null_above
@@ -240,18 +274,34 @@ def doubts(
         found.append(
             f"only about {n_matches:.0f} matches are expected: the weights rest on defaults, the estimates are rough"
         )
+    elif share_twice is None and n_matches < _SMALL_OVERLAP * min(shape):
+        found.append(
+            f"only {n_matches / min(shape):.1%} of the smaller dataset are expected to match: among so many strangers"
+            " the estimates are rough"
+        )
+    for field, shares in presence.items():
+        if abs(shares[0] - shares[1]) > _UNEVEN:
+            found.append(
+                f"{field} is there for {shares[0]:.0%} of the records of one dataset and {shares[1]:.0%} of the other:"
+                " what one side lacks tells matches and strangers apart badly"
+            )
+    if share_twice is not None and share_twice > _MANY_DUPLICATES:
+        found.append(
+            f"{share_twice:.0%} of the records have another one of the same person: those that differ much are taken"
+            " for strangers to learn from, so that recall is likely lower than estimated"
+        )
     if not converged:
         found.append("the weights had not settled when the rounds ran out")
     if at_bound and n_matches < 0.9 * min(shape):
         found.append("the number of matches ended at its bound")
-    if not has_null:
-        found.append("no dataset is duplicate-free, so non-matches could not be observed, only guessed")
+    if not n_strangers:
+        found.append("there were no pairs that cannot match to learn from, so they could only be guessed")
     if chance - 2 * chance_sd > _ALIKE * n_above:
         found.append(
             f"{n_null_above} pairs within the datasets said to be duplicate-free look like one person twice, and what"
             " looks like them is not linked; a site that cannot vouch for one row a person should say so"
         )
-    elif has_null and abs(expected_above - excess) > _DISAGREEMENT * expected_above + 3 * excess_sd:
+    elif n_strangers and abs(expected_above - excess) > _DISAGREEMENT * expected_above + 3 * excess_sd:
         found.append(
             f"two ways of counting matches disagree: {expected_above:.0f} by weight, {excess:.0f} by excess over"
             " pairs that cannot match; do the sites write a field differently?"

@@ -1,12 +1,12 @@
-"""From posteriors to links, and from links to entities."""
+"""From posteriors to links."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from broker.matching import _loops
 from broker.matching.candidates import Pairs
@@ -15,11 +15,19 @@ from broker.matching.evidence.model import Floats
 Rows = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
+MOST_ASSIGNED = 256
+"""Rows of a side up to which a block of rivals is assigned at best; a larger one is gone through greedily."""
+
 
 def choose(
     pairs: Pairs, posterior: Floats, log_ratio: Floats, *, threshold: float, exclusive: tuple[bool, bool]
 ) -> Rows:
-    """Choose links greedily, the most probable first.
+    """Choose links.
+
+    Where both sides take one link a row, each block of rivals gets the assignment of the largest sum of
+    ``posterior - threshold``, that is of most true links for the false ones; blocks that are too large for it, and
+    links of which one side may have several, are taken greedily, the most probable first. Rivals share a probability
+    of one, so there is a choice only below a threshold of one half.
 
     Parameters
     ----------
@@ -39,64 +47,48 @@ def choose(
     """
     some = np.flatnonzero(posterior >= threshold)
     order = some[np.lexsort((some, -log_ratio[some], -posterior[some]))]
+    chosen = np.zeros(len(pairs), dtype=np.bool_)
+    if all(exclusive):
+        blocks = _assigned(pairs.left[order], pairs.right[order], posterior[order] - threshold, chosen, order)
+        order = order[~blocks]
     left_taken, right_taken = (
         np.zeros(int(rows.max(initial=-1)) + 1 if once else 0, dtype=np.bool_)
         for rows, once in zip((pairs.left, pairs.right), exclusive, strict=True)
     )
-    chosen = np.zeros(len(pairs), dtype=np.bool_)
     _loops.choose(pairs.left, pairs.right, order, left_taken, right_taken, chosen)
     return np.flatnonzero(chosen)
 
 
-@dataclass(frozen=True, slots=True)
-class Links:
-    """Links over all datasets, records numbered through: dataset 0 first, then dataset 1, ...
-
-    Attributes
-    ----------
-    left, right : ndarray of int64, shape (links,)
-    probability : ndarray of float64, shape (links,)
-    """
-
-    left: Rows
-    right: Rows
-    probability: Floats
-
-    def __len__(self) -> int:
-        return len(self.left)
-
-
-def gather_entities(links: Links, sizes: Sequence[int], duplicate_free: Sequence[bool]) -> tuple[Rows, Flags]:
-    """Join linked records into entities, the most probable links first.
-
-    A link that would bring two records of a duplicate-free dataset into one entity is dropped.
-
-    Parameters
-    ----------
-    links : Links
-        Over all datasets.
-    sizes : sequence of int
-        Records of each dataset.
-    duplicate_free : sequence of bool
-        For each dataset.
-
-    Returns
-    -------
-    entity : ndarray of int64, shape (records,)
-        Entity numbers, 0, 1, ... in the order of their first record; a record without a link is an entity of its own.
-    kept : ndarray of bool, shape (links,)
-        Links whose two records are in one entity.
-    """
-    parent = np.arange(sum(sizes), dtype=np.int64)
-    # A bit for each duplicate-free dataset: which of them the record's entity holds.
-    vouched = np.flatnonzero(duplicate_free)
-    holds = np.zeros((len(parent), -(-len(vouched) // 64)), dtype=np.uint64)
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    for bit, dataset in enumerate(vouched):
-        holds[starts[dataset] : starts[dataset + 1], bit // 64] = np.uint64(1) << np.uint64(bit % 64)
-    order = np.lexsort((np.arange(len(links)), -links.probability))
-    _loops.join_groups(links.left, links.right, order, parent, holds)
-    entity = np.empty(len(parent), dtype=np.int64)
-    _loops.number_groups(parent, entity)
-    kept: Flags = entity[links.left] == entity[links.right]
-    return entity, kept
+def _assigned(left: Rows, right: Rows, gain: Floats, chosen: Flags, numbers: Rows) -> Flags:
+    """Settle the small blocks of rivals among pairs in order of preference; gives which pairs belong to these."""
+    rivals = np.zeros(len(left), dtype=np.bool_)
+    for rows in (left, right):
+        if len(rows):
+            rivals |= np.bincount(rows)[rows] > 1
+    settled = np.zeros(len(left), dtype=np.bool_)
+    if not rivals.any():
+        return settled
+    contested = np.flatnonzero(np.isin(left, left[rivals]) | np.isin(right, right[rivals]))
+    one, i = np.unique(left[contested], return_inverse=True)
+    two, j = np.unique(right[contested], return_inverse=True)
+    n = len(one) + len(two)
+    block = connected_components(
+        coo_array((np.ones(len(i)), (i, j + len(one))), shape=(n, n)), directed=False
+    )[1][i]
+    by_block = np.argsort(block, kind="stable")
+    ends = np.flatnonzero(np.diff(block[by_block], append=-1)) + 1
+    for start, end in zip(np.concatenate([[0], ends[:-1]]).tolist(), ends.tolist(), strict=True):
+        mine = by_block[start:end]
+        a, rows = np.unique(i[mine], return_inverse=True)
+        b, columns = np.unique(j[mine], return_inverse=True)
+        if max(len(a), len(b)) > MOST_ASSIGNED:
+            continue
+        # A pair that is no link gains nothing; the order of preference breaks ties.
+        gains = np.zeros((len(a), len(b)))
+        place = np.full((len(a), len(b)), -1, dtype=np.int64)
+        gains[rows, columns] = gain[contested[mine]] + 1e-9 * (1 - np.arange(len(mine)) / len(mine))
+        place[rows, columns] = contested[mine]
+        picked = place[linear_sum_assignment(gains, maximize=True)]
+        chosen[numbers[picked[picked >= 0]]] = True
+        settled[contested[mine]] = True
+    return settled

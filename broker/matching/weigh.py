@@ -33,7 +33,7 @@ Rows = npt.NDArray[np.signedinteger]
 
 MAX_ROUNDS = 200
 TOLERANCE = 1e-4
-CROSS_SHARE = 0.5
+CROSS_SHARE = 0.25
 """Share of the non-matches taken from the pairs between the datasets, weighted by 1 - p, in place of those within.
 
 Where the two sites write things differently the pairs within do not see it, and a difference of style would be
@@ -81,46 +81,97 @@ class Fit:
     at_bound: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Candidate pairs of two datasets, or of one with itself, as they were compared.
+
+    Attributes
+    ----------
+    features : ndarray of float32, shape (patterns, features)
+        Of the distinct comparison vectors.
+    of_pair : ndarray of int32, shape (pairs,)
+        The pattern of each candidate pair.
+    pairs : Pairs
+        The candidates.
+    weight : ndarray of float64, shape (pairs,)
+        Pairs that each stands for; 1 where all of its kind were looked at.
+    shape : (int, int)
+        Rows of the left and the right dataset.
+    exclusive : (bool, bool)
+        Whether a left row has at most one match, or more of one person only; and a right row.
+    people : (ndarray or None, ndarray or None)
+        Of each left row, and each right row, the number of the person as far as it is known; None where every row is
+        another one.
+    """
+
+    features: Features
+    of_pair: Rows
+    pairs: Pairs
+    weight: Floats
+    shape: tuple[int, int]
+    exclusive: tuple[bool, bool] = (True, True)
+    people: tuple[Rows | None, Rows | None] = (None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """Pairs that cannot match, by distinct comparison vector.
+
+    Attributes
+    ----------
+    features : ndarray of float32, shape (patterns, features)
+    n_pairs : ndarray of int64, shape (patterns,)
+        Candidate pairs that were looked at.
+    weight : ndarray of float64, shape (patterns,)
+        Pairs between the datasets that these stand for.
+    """
+
+    features: Features
+    n_pairs: npt.NDArray[np.int64]
+    weight: Floats
+
+
 def compete(
-    log_ratio: Floats,
-    of_pair: Rows,
-    pairs: Pairs,
-    shape: tuple[int, int],
-    n_matches: float,
-    *,
-    exclusive: tuple[bool, bool] = (True, True),
+    between: Between, log_ratio: Floats, n_matches: float, *, excused_ratio: Floats | None = None
 ) -> Floats:
     """Posterior of each pair when the candidates of a row exclude each other.
 
     Parameters
     ----------
+    between : Between
+        The candidates.
     log_ratio : ndarray of float64, shape (patterns,)
         Match weights in nats.
-    of_pair : ndarray of int32, shape (pairs,)
-        The pattern of each pair.
-    pairs : Pairs
-        The candidates.
-    shape : (int, int)
-        Rows of the left and the right dataset.
     n_matches : float
         Expected matches.
-    exclusive : (bool, bool)
-        Whether a left row has at most one match (the right dataset is duplicate-free), and a right row.
+    excused_ratio : ndarray of float64, shape (pairs,), optional
+        `excused` of these weights, where it is known.
 
     Returns
     -------
     ndarray of float64, shape (pairs,)
     """
-    ratio = ratios(log_ratio)
+    ratio, pairs = ratios(log_ratio), between.pairs
     taken = []
-    for rows, n_rows, only_one in zip((pairs.left, pairs.right), shape, exclusive, strict=True):
+    for rows, n_rows, only_one in zip(
+        (pairs.left, pairs.right), between.shape, between.exclusive, strict=True
+    ):
         total = np.zeros(n_rows if only_one else 0)
         if only_one:
-            _loops.add_up(rows, ratio, of_pair, total)
+            _loops.add_up(rows, ratio, between.of_pair, total)
         taken.append(total)
     posterior = np.empty(len(pairs))
-    odds = odds_against(n_matches, pairs.n_possible, shape, exclusive=exclusive)
-    _loops.share_out(pairs.left, pairs.right, ratio, of_pair, taken[0], taken[1], odds, posterior)
+    _loops.share_out(
+        pairs.left,
+        pairs.right,
+        ratio,
+        between.of_pair,
+        taken[0],
+        taken[1],
+        excused(between, log_ratio) if excused_ratio is None else excused_ratio,
+        odds_against(between, n_matches),
+        posterior,
+    )
     return posterior
 
 
@@ -130,55 +181,53 @@ def ratios(log_ratio: Floats) -> Floats:
     return out
 
 
-def odds_against(
-    n_matches: float, n_possible: int, shape: tuple[int, int], *, exclusive: tuple[bool, bool]
-) -> float:
+def excused(between: Between, log_ratio: Floats) -> Floats:
+    """Sum of the likelihood ratios of those other candidates of a row that are the same person as the pair's one.
+
+    Records of one person do not compete for a match of that person. Shape (pairs,), or (0,) where there are none.
+    """
+    pairs = between.pairs
+    total = np.zeros(0)
+    sides = ((pairs.left, pairs.right), (pairs.right, pairs.left))
+    for (rows, others), only_one, people in zip(
+        sides, between.exclusive, reversed(between.people), strict=True
+    ):
+        if not only_one or people is None:
+            continue
+        own = ratios(log_ratio)[between.of_pair]
+        person = people[others]
+        _, which = np.unique(rows * (int(person.max(initial=0)) + 1) + person, return_inverse=True)
+        total = (total if len(total) else np.zeros(len(pairs))) + np.bincount(which, own)[which] - own
+    return np.maximum(total, 0)
+
+
+def odds_against(between: Between, n_matches: float) -> float:
     """The odds that a row has no match on the other side, to one given row of it; at least 1.
 
-    ``(1 - n/nA) (1 - n/nB) N / n``, the factor of a side only where its rows have at most one match.
+    ``(1 - n/nA) (1 - n/nB) N / n``, the factor of a side only where its rows have at most one match; where a person
+    has several rows on the other side, ``n`` matches are of fewer rows.
     """
     alone = 1.0
-    for n_rows, only_one in zip(shape, exclusive, strict=True):
+    for n_rows, only_one, people in zip(
+        between.shape, between.exclusive, reversed(between.people), strict=True
+    ):
         if only_one:
-            alone *= 1 - min(n_matches / n_rows, _MAX_OVERLAP)
-    return max(1.0, alone / (n_matches / n_possible))
+            rows_a_person = 1.0 if people is None else len(people) / (int(people.max(initial=0)) + 1)
+            alone *= 1 - min(n_matches / rows_a_person / n_rows, _MAX_OVERLAP)
+    return max(1.0, alone / (n_matches / between.pairs.n_possible))
 
 
-def fit(
-    cross: Features,
-    of_pair: Rows,
-    pairs: Pairs,
-    pair_weight: Floats,
-    null: Features,
-    null_weight: Floats,
-    *,
-    features: tuple[Feature, ...],
-    shape: tuple[int, int],
-    exclusive: tuple[bool, bool] = (True, True),
-    seed: int = 0,
-) -> Fit:
+def fit(between: Between, strangers: Strangers, features: tuple[Feature, ...], *, seed: int = 0) -> Fit:
     """Estimate the weights and the posterior of every candidate pair.
 
     Parameters
     ----------
-    cross : ndarray of float32, shape (patterns, features)
-        Of the distinct comparison vectors of the candidate pairs between the datasets.
-    of_pair : ndarray of int32, shape (pairs,)
-        The pattern of each candidate pair.
-    pairs : Pairs
+    between : Between
         The candidates.
-    pair_weight : ndarray of float64, shape (pairs,)
-        Pairs that each stands for; 1 where all of its kind were looked at.
-    null : ndarray of float32, shape (null patterns, features)
-        Of the distinct comparison vectors of the candidate pairs within the datasets.
-    null_weight : ndarray of float64, shape (null patterns,)
-        Pairs between the datasets that each stands for.
+    strangers : Strangers
+        Pairs that cannot match.
     features : tuple of Feature
         For the prior weights.
-    shape : (int, int)
-        Rows of the left and the right dataset.
-    exclusive : (bool, bool)
-        As in `compete`.
     seed : int
         Of the sample of patterns, where there are too many.
 
@@ -186,46 +235,97 @@ def fit(
     -------
     Fit
     """
-    n_possible = pairs.n_possible
-    limits = [n_rows for n_rows, only_one in zip(shape, exclusive, strict=True) if only_one]
-    most = min(_MAX_SHARE * min(limits, default=_MAX_GROUP * min(shape)), 0.5 * n_possible)
+    n_possible = between.pairs.n_possible
+    least, most = _bounds(between)
     prior = np.array([0.0] + [feature.prior for feature in features])
     regression = _Regression(
-        cross,
-        sums(of_pair, pair_weight, len(cross)),
-        null,
-        null_weight,
+        between.features,
+        sums(between.of_pair, between.weight, len(between.features)),
+        strangers.features,
+        strangers.weight,
         firmness=[feature.firmness for feature in features],
         seed=seed,
     )
 
     def expect(log_ratio: Floats, n_matches: float) -> tuple[Floats, Floats, float]:
-        posterior = compete(log_ratio, of_pair, pairs, shape, n_matches, exclusive=exclusive)
-        matches = sums(of_pair, posterior * pair_weight, len(cross))
+        posterior = compete(between, log_ratio, n_matches)
+        matches = sums(between.of_pair, posterior * between.weight, len(between.features))
         return posterior, matches, float(matches.sum())
 
-    n_matches = _START_SHARE * min(shape)
-    posterior, matches, total = expect(_linear(cross, prior), n_matches)
+    n_matches = _START_SHARE * min(between.shape)
+    posterior, matches, total = expect(_linear(between.features, prior), n_matches)
     beta = prior.copy()
     beta[0] = np.log(n_matches / n_possible)
     converged, rounds = False, 0
     for rounds in range(1, MAX_ROUNDS + 1):
-        n_matches = float(np.clip(total, _MIN_MATCHES, most))
+        n_matches = float(np.clip(total, least, most))
         beta = regression.improve(beta, prior, matches, steps=8 if rounds == 1 else 2)
         before = total
-        posterior, matches, total = expect(_linear(cross, beta) - np.log(n_matches / n_possible), n_matches)
+        log_ratio = _linear(between.features, beta) - np.log(n_matches / n_possible)
+        posterior, matches, total = expect(log_ratio, n_matches)
         if abs(total - before) <= TOLERANCE * n_matches:
             converged = True
             break
+    intercept = float(beta[0] - np.log(n_matches / n_possible))
+    return _made(between, beta[1:], intercept, n_matches, posterior, total, rounds, converged)
+
+
+def settle(between: Between, weights: Floats, intercept: float) -> Fit:
+    """Estimate the number of matches and the posteriors by weights that are known.
+
+    Parameters
+    ----------
+    between : Between
+        The candidates.
+    weights : ndarray of float64, shape (features,)
+        In nats.
+    intercept : float
+        In nats; both such as a fit to some of the pairs has found.
+
+    Returns
+    -------
+    Fit
+    """
+    least, most = _bounds(between)
+    log_ratio = _linear(between.features, np.concatenate([[intercept], weights]))
+    excused_ratio = excused(between, log_ratio)
+    total, converged, rounds = _START_SHARE * min(between.shape), False, 0
+    while not converged and rounds < MAX_ROUNDS:
+        rounds += 1
+        n_matches = float(np.clip(total, least, most))
+        posterior = compete(between, log_ratio, n_matches, excused_ratio=excused_ratio)
+        total = float(posterior @ between.weight)
+        converged = abs(total - n_matches) <= TOLERANCE * n_matches
+    return _made(between, weights, intercept, n_matches, posterior, total, rounds, converged)
+
+
+def _bounds(between: Between) -> tuple[float, float]:
+    """The least and the most matches that are believed."""
+    one_to_one = all(between.exclusive) and all(one is None for one in between.people)
+    limit = _MAX_SHARE * min(between.shape) if one_to_one else _MAX_GROUP * min(between.shape)
+    return _MIN_MATCHES, min(limit, 0.5 * between.pairs.n_possible)
+
+
+def _made(
+    between: Between,
+    weights: Floats,
+    intercept: float,
+    n_matches: float,
+    posterior: Floats,
+    total: float,
+    rounds: int,
+    converged: bool,
+) -> Fit:
+    least, most = _bounds(between)
     return Fit(
-        weights=beta[1:],
-        intercept=float(beta[0] - np.log(n_matches / n_possible)),
-        n_matches=float(np.clip(total, _MIN_MATCHES, most)),
-        odds=odds_against(n_matches, n_possible, shape, exclusive=exclusive),
+        weights=weights,
+        intercept=intercept,
+        n_matches=float(np.clip(total, least, most)),
+        odds=odds_against(between, n_matches),
         posterior=posterior,
         rounds=rounds,
         converged=converged,
-        at_bound=not _MIN_MATCHES < total < most,
+        at_bound=not least < total < most,
     )
 
 

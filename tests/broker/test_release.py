@@ -185,6 +185,7 @@ def test_quality_of_a_comparison(quality: dict[str, Any], linkage: Linkage) -> N
         *("left", "right", "pairs", "route", "why", "filter_comparisons", "bucket_recall", "keys_capped"),
         *("candidates", "candidates_by_filter", "candidates_by_key"),
         *("expected_matches", "expected_matches_not_compared", "links", "estimate", "by_threshold", "doubts"),
+        "recommended_threshold",
         "strata",
         *("rounds", "converged", "intercept", "weights", "examples", "histogram", "seconds"),
     }

@@ -73,7 +73,7 @@ class Rarity:
         """Count equal filters of a field."""
         rows = np.concatenate([dataset.filters[field] for dataset in datasets])
         present = np.concatenate([has_filter(dataset, field) for dataset in datasets])
-        _, code, count = np.unique(_as_keys(rows), return_inverse=True, return_counts=True)
+        _, code, count = np.unique(filter_codes(rows), return_inverse=True, return_counts=True)
         n = max(int(present.sum()), 1)
         frequency = np.minimum(count / n, 1.0)
         bits = np.clip(np.floor(-np.log2(frequency)), RARITY_BINS[0], RARITY_BINS[-1]).astype(np.int64)
@@ -132,8 +132,8 @@ def similarity_levels(
     return level
 
 
-def _as_keys(rows: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """One word per filter that tells filters apart: a multiply-and-add of its words, odd constants."""
+def filter_codes(rows: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """One word a filter that tells filters apart, uint64, shape (n,): a multiply-and-add of its words."""
     constants = np.arange(1, 2 * rows.shape[1], 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (rows ^ (rows >> np.uint64(29))) * (constants | np.uint64(1))
     keys: npt.NDArray[np.uint64] = mixed.sum(axis=1, dtype=np.uint64)

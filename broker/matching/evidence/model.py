@@ -41,7 +41,7 @@ class Feature:
     Attributes
     ----------
     part : str
-        What is compared: a field, ``"distance"`` or ``"keys"``; an explanation sums over it.
+        What is compared: a field, or what goes beyond one such as ``"match keys"``; an explanation sums over it.
     label : str
         What the feature says of it.
     prior : float

@@ -10,17 +10,46 @@ import numpy.typing as npt
 from broker.matching.buckets import pairs_sharing_a_bucket
 from broker.matching.candidates import Pairs, Rows, n_possible_pairs, shared_keys
 from broker.matching.dataset import Dataset
+from broker.matching.evidence.implied import State, field_states
 from broker.matching.evidence.model import Feature, Features, Floats, Seen, Vectors
 from pprl import similarity
-from pprl.schema import Schema
+from pprl.schema import Kind, Schema
 from pprl.schema.kinds import DEFAULTS
+
+KEYS, DISTANCE = "match keys", "filter distance"
+"""Parts of the evidence that are no field; no field's name has a blank."""
 
 _NEARNESS_FLOOR = 0.1  # of 1 - 2d; at d = .45 a distance stops telling
 _KNOTS = (0.38, 0.42)  # where the weight of a distance may change its slope
 _COUNTS = ((1, 1), (2, 2), (3, 4), (5, None))
-_COUNT_PRIOR = (6.0, 9.0, 12.0, 14.0)
-_NEARNESS_PRIOR = 10.0
-_NO_KEY_PRIOR = -2.0
+
+# Weights without data, in nats: what fits to generated populations have in common, rounded
+# (docs/decisions/0010-learning-beside-duplicates.md).
+_COUNT_PRIOR = (6.5, 8.3, 9.0, 14.2)
+_NO_KEY_PRIOR = -1.3
+_SHARE_MISSING_PRIOR = 1.5
+_DISTANCE_PRIOR = {
+    "nearness": 7.5,
+    "tokens differing": 1.0,
+    f"beyond {_KNOTS[0]}": 1.4,
+    f"beyond {_KNOTS[1]}": -1.5,
+    "one-sided fields": 2.0,
+    "one-sided fields x nearness": 0.0,
+    "any key x nearness": -3.5,
+    "keys shared x nearness": -0.8,
+}
+_STATES = {
+    State.DIFFERS: "differs",
+    State.ALIKE: "a part agrees",
+    State.AGREES: "agrees",
+    State.EXCHANGED: "exchanged",
+}
+_STATE_PRIOR = {  # differs, a part agrees, agrees, exchanged; the keys shared weigh besides
+    Kind.GIVEN_NAME: (-3.0, 1.0, 3.0, 1.5),
+    Kind.SURNAME: (-0.8, 0.0, 1.4, 1.4),
+    Kind.BIRTH_DATE: (-3.0, -1.5, 2.2, 0.0),
+    Kind.POSTCODE: (0.0, -1.6, 0.0, 0.0),
+}
 _CUT_SD = 3.3  # near pairs lie at least so many standard deviations below the distance of strangers, one half
 _SAMPLED_PAIRS = 1_000_000_000  # above so many pairs the cut is set by a sample
 _SAMPLED_ROWS = 16_384
@@ -73,8 +102,10 @@ class RecordEvidence:
     Diffusion maps an input distance to ``d = (1 - (1 - 2 d_in)**t) / 2``, so ``log(1 - 2d)`` is nearly linear in
     the number of tokens two records differ by; it is the main feature, with changes of slope at fixed distances.
     A field present on one side only adds its tokens to the distance, hence the feature ``one-sided`` and its
-    product with nearness. Comparison vectors have four columns: the distance in bits, the match keys shared and
-    those missing on a side (bit k for key k), and the fields that only one side has (bit i for field i).
+    product with nearness. What the match keys imply of each field (`broker.matching.evidence.implied`) are further
+    features: of two records that share three keys it matters whether these say that the given names agree. Comparison
+    vectors have four columns: the distance in bits, the match keys shared and those missing on a side (bit k for
+    key k), and the fields that only one side has (bit i for field i).
     """
 
     def __init__(self, schema: Schema, max_distance: int) -> None:
@@ -90,27 +121,25 @@ class RecordEvidence:
             ]
         )
         features = [
-            Feature("keys", f"{_count(low, high)} shared", prior)
+            Feature(KEYS, f"{_count(low, high)} shared", prior)
             for (low, high), prior in zip(_COUNTS, _COUNT_PRIOR, strict=True)
         ]
-        features.append(Feature("keys", "none shared", _NO_KEY_PRIOR))
-        features += [Feature("keys", f"shared: {key.name}", 0.0) for key in schema.match_keys]
         features += [
-            Feature("keys", "share missing", 0.0),
-            Feature("keys", "none shared, share missing", 0.0),
+            Feature(KEYS, "none shared", _NO_KEY_PRIOR),
+            Feature(KEYS, "share missing", _SHARE_MISSING_PRIOR),
+            Feature(KEYS, "none shared, share missing", 0.0),
+        ]
+        read = {name for key in schema.match_keys for part in key.parsed for name in part.fields}
+        self._told = [number for number, name in enumerate(schema.field_names) if name in read]
+        features += [
+            Feature(schema.fields[number].name, label, prior)
+            for number in self._told
+            for label, prior in zip(
+                _STATES.values(), _STATE_PRIOR.get(schema.fields[number].kind, (0.0,) * 4), strict=True
+            )
         ]
         if self._has_filter:
-            features += [
-                Feature("distance", "nearness", _NEARNESS_PRIOR),
-                Feature("distance", "tokens differing", 0.0),
-            ]
-            features += [Feature("distance", f"beyond {knot}", 0.0) for knot in _KNOTS]
-            features += [
-                Feature("distance", "one-sided fields", 0.0),
-                Feature("distance", "one-sided fields x nearness", 0.0),
-                Feature("distance", "any key x nearness", 0.0),
-                Feature("distance", "keys shared x nearness", 0.0),
-            ]
+            features += [Feature(DISTANCE, label, prior) for label, prior in _DISTANCE_PRIOR.items()]
         self._features = tuple(features)
 
     @property
@@ -162,9 +191,9 @@ class RecordEvidence:
         columns: list[npt.NDArray[np.generic]] = [
             (n_shared >= low) & (high is None or n_shared <= high) for low, high in _COUNTS
         ]
-        columns.append(none)
-        columns += [shared >> np.uint32(key) & np.uint32(1) for key in range(n_keys)]
-        columns += [share_missing, none * share_missing]
+        columns += [none, share_missing, none * share_missing]
+        states = field_states(self._schema, shared, missing)
+        columns += [states[:, number] == state for number in self._told for state in _STATES]
         if self._has_filter:
             distance, one_sided = bits / self._schema.filter.n_bits, self._one_sided(differs)
             closeness = np.maximum(1 - 2 * distance, _NEARNESS_FLOOR)
@@ -178,11 +207,17 @@ class RecordEvidence:
         return out
 
     def describe(self, vectors: Vectors) -> tuple[Seen, ...]:
-        """The match keys shared, how far apart the filters are, and which fields one side only has."""
-        keys = Seen("keys", *_in_words(vectors[:, 1:3], self._say_keys))
-        if not self._has_filter:
-            return (keys,)
-        return keys, Seen("distance", *_in_words(vectors[:, [0, 3]], self._say_distance))
+        """The match keys shared and what they imply, how far apart the filters are, which fields one side only has."""
+        states = field_states(self._schema, vectors[:, 1], vectors[:, 2])
+        texts = ("the keys do not tell", *_STATES.values())
+        seen = [Seen(KEYS, *_in_words(vectors[:, 1:3], self._say_keys))]
+        seen += [
+            Seen(self._schema.field_names[number], texts, states[:, number].astype(np.int64))
+            for number in self._told
+        ]
+        if self._has_filter:
+            seen.append(Seen(DISTANCE, *_in_words(vectors[:, [0, 3]], self._say_distance)))
+        return tuple(seen)
 
     def _say_keys(self, shared: int, missing: int) -> str:
         names = [key.name for key in self._schema.match_keys]

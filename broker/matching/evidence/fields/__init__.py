@@ -6,7 +6,9 @@ Columns of levels, each level an indicator feature:
   other record's middle name, as after a marriage);
 * middle name: full against full, full against initial, initial against initial;
 * birth date: which of year, month and day agree, day and month exchanged, near by its digits, partly missing;
-* address as a chain: postcode, then city and street given whether the postcode is equal, since they depend on it;
+* address as a chain: postcode, then city and street given whether the postcode is equal or alike, since they depend
+  on it;
+* same household: what surname and address say together, as of relatives who are strangers to each other;
 * everything else by similarity, categories by equality.
 """
 

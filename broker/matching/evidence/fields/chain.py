@@ -16,6 +16,7 @@ from pprl.schema import FieldSpec, Kind, Schema
 CHAINED = (Kind.CITY, Kind.STREET)
 
 _LABELS = (*lv.LABELS[1 : lv.EQUAL], "equal")
+_STATES = ("different", "alike", "equal")  # of the condition
 _N_LEVELS = len(_LABELS)  # in each state of the condition
 
 
@@ -31,7 +32,7 @@ def condition_of(field: FieldSpec, compared: Sequence[FieldSpec]) -> FieldSpec |
 
 
 class ChainedColumn(Column):
-    """A city or a street by similarity, in two contexts: the condition is equal, or it is not.
+    """A city or a street by similarity, in three contexts: the condition is equal, alike, or neither.
 
     Parameters
     ----------
@@ -41,24 +42,26 @@ class ChainedColumn(Column):
     """
 
     def __init__(self, field: FieldSpec, condition: FieldSpec, schema: Schema) -> None:
-        states = [f"{condition.name} {state}" for state in ("not equal", "equal")]
+        states = [f"{condition.name} {state}" for state in _STATES]
         super().__init__(
             field,
             ("missing", *(f"{label}, {state}" for state in states for label in _LABELS)),
-            (0.0, *lv.M_PRIOR, *lv.M_PRIOR),
+            (0.0, *len(_STATES) * lv.M_PRIOR),
         )
         self._condition, self._schema = condition, schema
 
     def levels(self, left: Dataset, right: Dataset, pairs: Pairs) -> lv.Levels:
         """See `Column.levels`."""
         level = lv.similarity_levels(self._schema, self.field, left, right, pairs, by_rarity=False)
-        equal = lv.bits_apart(left, right, pairs, self._condition.name, self._condition.name) == 0
-        return np.where((level > 0) & equal, level + _N_LEVELS, level).astype(np.int8)
+        distance = lv.bits_apart(left, right, pairs, self._condition.name, self._condition.name)
+        alike = distance <= lv.distance_cut(self._schema, self._condition, lv.DICE_CUTS[-1])
+        state = alike.astype(np.int8) + (distance == 0)
+        return np.where(level > 0, level + _N_LEVELS * state, level).astype(np.int8)
 
     def u(self, counts: Counts) -> Floats:
         """See `Column.u`; within each context, as m is."""
         u = np.ones(len(counts))
-        for first in (1, 1 + _N_LEVELS):
+        for first in range(1, len(counts), _N_LEVELS):
             seen = counts[first : first + _N_LEVELS]
             u[first : first + _N_LEVELS] = (seen + 0.3) / max(seen.sum() + 0.3 * _N_LEVELS, 1)
         return u

@@ -29,10 +29,20 @@ class Column(ABC):
         Of the levels; level 0 is a value missing.
     m : sequence of float
         Default share of the matches at each level.
+    part : str, optional
+        Of the evidence; the field's name.
     """
 
-    def __init__(self, field: FieldSpec, labels: Sequence[str], m: Sequence[float] | Floats) -> None:
+    def __init__(
+        self,
+        field: FieldSpec,
+        labels: Sequence[str],
+        m: Sequence[float] | Floats,
+        *,
+        part: str | None = None,
+    ) -> None:
         self.field = field
+        self.part = field.name if part is None else part
         self.labels = tuple(labels)
         self.m: Floats = np.array(m, dtype=np.float64)
 
@@ -46,8 +56,8 @@ class Column(ABC):
         return {}
 
     def describe(self, levels: Mapping[str, npt.NDArray[np.int64]]) -> Seen:
-        """What the levels say; ``levels`` holds those of every column, by field."""
-        return Seen(self.field.name, self.labels, levels[self.field.name])
+        """What the levels say; ``levels`` holds those of every column, by part."""
+        return Seen(self.part, self.labels, levels[self.part])
 
     def u(self, counts: Counts) -> Floats:
         """Chance of each level among strangers; ``counts`` says how many sampled ones have it."""

@@ -15,6 +15,7 @@ from broker.matching.evidence.fields.chain import CHAINED, ChainedColumn, condit
 from broker.matching.evidence.fields.column import Column
 from broker.matching.evidence.fields.dates import DateColumn
 from broker.matching.evidence.fields.exact import CategoryColumn
+from broker.matching.evidence.fields.household import household_column
 from broker.matching.evidence.fields.names import NAMES, MiddleNameColumn, NameColumn
 from broker.matching.evidence.fields.quick import QuickLook
 from broker.matching.evidence.fields.similarity import SimilarityColumn
@@ -23,7 +24,7 @@ from pprl.schema import FieldSpec, Kind, Schema, Tokens
 
 _MIN_SHARE = 0.02  # of records with a value, in both datasets, for a field to be compared
 _MIN_FULL = 0.2  # of middle names that are more than an initial, in both datasets, to be compared in full
-_FIRMNESS = 3.0  # the default m are known from many linkages, and u is counted
+_FIRMNESS = 3.0
 _SAMPLE = 500_000
 
 
@@ -53,7 +54,7 @@ class FieldEvidence:
         random = np.random.default_rng(seed)
         strangers = [_random_pairs(dataset, _SAMPLE // len(datasets), random) for dataset in datasets]
         self._features = tuple(
-            Feature(column.field.name, label, float(weight), _FIRMNESS)
+            Feature(column.part, label, float(weight), _FIRMNESS)
             for column in self._columns
             for label, weight in zip(
                 column.labels[1:], _prior_weights(column, datasets, strangers)[1:], strict=True
@@ -109,7 +110,7 @@ class FieldEvidence:
     def describe(self, vectors: Vectors) -> tuple[Seen, ...]:
         """What the levels say of each field."""
         levels = {
-            column.field.name: level.astype(np.int64)
+            column.part: level.astype(np.int64)
             for column, level in zip(self._columns, vectors.T, strict=True)
         }
         return tuple(column.describe(levels) for column in self._columns)
@@ -135,7 +136,9 @@ def _columns(
             return NameColumn(field, schema, datasets, names)
         return SimilarityColumn(field, schema, datasets)
 
-    return [column(field) for field in sorted(compared, key=lambda f: f.kind in CHAINED)]
+    chained_last = sorted(compared, key=lambda f: f.kind in CHAINED)
+    household = household_column(schema, compared, datasets)
+    return [*map(column, chained_last), *([household] if household else [])]
 
 
 def _prior_weights(column: Column, datasets: tuple[Dataset, ...], strangers: Sequence[Pairs]) -> Floats:

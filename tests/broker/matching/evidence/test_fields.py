@@ -8,6 +8,7 @@ import pytest
 from broker.matching.candidates import Pairs
 from broker.matching.evidence import FieldEvidence
 from broker.matching.evidence.fields import model
+from broker.matching.evidence.fields.household import PART, household_column
 from pprl.schema import Schema, parse_schema
 
 from ...tokens import a_dataset, a_schema
@@ -95,14 +96,35 @@ CASES = {
     "address, elsewhere in town": (
         {},
         {"postcode": "98760", "street": "7 oxford avenue"},
-        {"postcode": "disagree", "city": "equal, postcode not equal", "street": "disagree, postcode not equal"},
+        {"postcode": "disagree", "city": "equal, postcode different", "street": "disagree, postcode different"},
     ),
     "address, a slip": ({}, {"city": "springgfield"}, {"city": "close, postcode equal"}),
     "address, no postcode": (
         {"postcode": None},
         {},
-        {"postcode": None, "city": "equal, postcode not equal"},
+        {"postcode": None, "city": "equal, postcode different"},
     ),
+    "address, a slip in the postcode": (
+        {},
+        {"postcode": "12346"},
+        {"postcode": "close", "city": "equal, postcode alike", "street": "equal, postcode alike"},
+    ),
+    "household, both": ({}, {}, {PART: "street and surname alike, and both"}),
+    "household, a slip": ({}, {"surname": "smitthson"}, {PART: "street and surname alike, and both"}),
+    "household, relatives": (
+        {},
+        {"given_name": "robert", "birth_date": "19491128"},
+        {PART: "street and surname alike"},
+    ),
+    "household, twins": ({}, {"given_name": "robert"}, {PART: "street and surname alike, and birth date"}),
+    "household, namesakes": (
+        {},
+        {"birth_date": "19491128"},
+        {PART: "street and surname alike, and given name"},
+    ),
+    "household, another surname": ({}, {"surname": "brown"}, {PART: "street alike, surname not"}),
+    "household, no surname": ({}, {"surname": None}, {PART: None}),
+    "household, elsewhere": ({}, {"street": "7 oxford avenue"}, {PART: None}),
     "address, no city": ({}, {"city": None}, {"city": None, "street": "equal, postcode equal"}),
 }  # fmt: skip
 
@@ -152,7 +174,7 @@ def small_sample(monkeypatch):
 def test_what_one_dataset_lacks_is_not_compared(small_sample):
     schema = a_schema("fields")
     (labels,) = of_rows(schema, [ANN], [ANN | {"sex": None, "postcode": None}])
-    assert set(labels) == {"given_name", "middle_name", "surname", "birth_date", "street", "city"}
+    assert set(labels) == {"given_name", "middle_name", "surname", "birth_date", "street", "city", PART}
     # The street then depends on the city.
     assert labels["street"] == "equal, city equal"
     assert labels["city"] == "equal"
@@ -218,7 +240,7 @@ def test_priors_speak_for_agreement_and_against_its_opposite(datasets):
     assert prior["birth_date", "nothing agrees"] < 0
     assert prior["sex", "disagree"] < 0 < prior["sex", "agree"] < 1
     # A city says little more where the postcodes are equal already.
-    assert prior["city", "equal, postcode equal"] < prior["city", "equal, postcode not equal"]
+    assert prior["city", "equal, postcode equal"] < prior["city", "equal, postcode different"]
 
 
 def test_the_same_seed_gives_the_same_priors(datasets):
@@ -244,3 +266,55 @@ def test_datasets_of_one_row(datasets):
     evidence = FieldEvidence(left.schema, (left, right))
     assert {feature.prior for feature in evidence.features} == {0}
     assert len(evidence.near(evidence.prepare(left), evidence.prepare(right))[0]) <= 1
+
+
+# Households
+
+
+def test_what_a_household_has_in_common_is_counted_without_duplicates(small_sample):
+    """Of 40 homes of parent and child some have twins, a namesake, or a person twice; other people live alone."""
+    random = np.random.default_rng(0)
+
+    def person(home, **more):
+        letters = [chr(97 + random.integers(26)) for _ in range(8)]
+        born = f"{random.integers(1930, 2020)}{random.integers(1, 13):02}{random.integers(1, 28):02}"
+        plain = {"given_name": "".join(letters[:4]), "surname": f"{home}son", "birth_date": born}
+        return ANN | plain | {"street": f"{home} street", "sex": "f", "middle_name": None} | more
+
+    names = ["".join(chr(97 + k // 26**j % 26) for j in range(3)) + "mann" for k in range(400)]
+    rows = []
+    for home, name in enumerate(names):
+        first = person(name)
+        rows.append(first)
+        if home < 40:
+            rows.append(person(name))
+        if home in (0, 1):
+            rows.append(person(name, birth_date=first["birth_date"]))  # a twin, and so two pairs of relatives
+        if home == 2:
+            rows.append(person(name, given_name=first["given_name"]))
+        if home in (50, 51, 52):
+            rows.append(dict(first))  # the same person again
+    schema = a_schema("fields")
+    dataset = a_dataset(schema, rows, "a", duplicate_free=False)
+    column = household_column(schema, schema.fields, (dataset,))
+    n = len(rows)
+    relatives = 40 + 2 + 1  # pairs of parent and child, and with the further child of three homes
+    same_home = 40 + 2 * 3 - 3 + 3
+    possible = n * (n - 1) / 2
+    kin = np.log((same_home / possible) / (relatives / same_home))
+    weights = column.weights(np.zeros(6))
+    assert weights[0] == 0
+    assert weights[2] == weights[5]
+    assert weights[2] == pytest.approx(kin, abs=0.15)
+    assert weights[3] < weights[2]
+    assert weights[4] < weights[2]
+    # Another copy of everybody who is there twice changes little.
+    again = a_dataset(schema, rows + rows[-3:], "a", duplicate_free=False)
+    other = household_column(schema, schema.fields, (again,)).weights(np.zeros(6))
+    assert other == pytest.approx(weights, abs=0.3)
+
+
+def test_without_an_address_there_are_no_households():
+    schema = a_schema("fields", ("given_name", "surname", "birth_date"))
+    dataset = a_dataset(schema, [{name: ANN[name] for name in schema.field_names}] * 3, "a")
+    assert household_column(schema, schema.fields, (dataset,)) is None
