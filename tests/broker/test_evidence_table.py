@@ -31,10 +31,19 @@ HEAD = [
     *("probability", "outcome", "others", "prior", "intercept"),
 ]
 PARTS = {
-    "standard": ["keys", "distance"],
-    "tokens": ["keys"],
+    "standard": [
+        "match keys",
+        *(field for field in FIELDS if field not in ("street", "city")),  # no key reads these
+        "filter distance",
+    ],
+    "tokens": ["match keys", *FIELDS],
     # What depends on another part comes behind it.
-    "fields": [*(field for field in FIELDS if field not in ("street", "city")), "street", "city"],
+    "fields": [
+        *(field for field in FIELDS if field not in ("street", "city")),
+        "street",
+        "city",
+        "same household",
+    ],
 }
 
 
@@ -97,7 +106,7 @@ def test_linked_rows_are_the_links(several):
     assert len(linked) == len(links)
     assert len(set(keys(found))) == found.num_rows
     assert {(row["left_dataset"], row["right_dataset"]) for row in linked} == {
-        *(("a", "b"), ("a", "c"), ("b", "c"), ("c", "c"))
+        *(("a", "b"), ("b", "c"), ("c", "c"))  # a and c share nobody
     }
 
 

@@ -198,7 +198,7 @@ def test_doubts_and_capped_keys_are_shown_with_their_comparison(quality):
 
 
 def test_a_page_says_how_the_weights_were_learned(quality):
-    learned = "from pairs within a duplicate-free dataset, which cannot match"
+    learned = "from pairs within the datasets, one record a person, which cannot match"
     assert learned in read(render_report(quality)).text
     for comparison in quality["comparisons"]:
         comparison["histogram"]["null"] = [0.0] * len(comparison["histogram"]["null"])

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from broker import tables
 from broker.matching.dataset import Dataset
+from broker.matching.entities import Links
 from broker.matching.pipeline import Linkage
-from broker.matching.resolve import Links
 from broker.release import write_run
 from broker.tables import ENTITIES, LINKS, entity_batches, link_batches, write_table
 from pprl.errors import PprlError

@@ -95,14 +95,43 @@ CASES = {
     "address, elsewhere in town": (
         {},
         {"postcode": "98760", "street": "7 oxford avenue"},
-        {"postcode": "disagree", "city": "equal, postcode not equal", "street": "disagree, postcode not equal"},
+        {"postcode": "disagree", "city": "equal, postcode different", "street": "disagree, postcode different"},
     ),
     "address, a slip": ({}, {"city": "springgfield"}, {"city": "close, postcode equal"}),
     "address, no postcode": (
         {"postcode": None},
         {},
-        {"postcode": None, "city": "equal, postcode not equal"},
+        {"postcode": None, "city": "equal, postcode different"},
     ),
+    "address, a slip in the postcode": (
+        {},
+        {"postcode": "12346"},
+        {"city": "equal, postcode alike", "street": "equal, postcode alike"},
+    ),
+    "household, one person": ({}, {}, {"same household": "street and surname alike, and both"}),
+    "household, a slip": (
+        {},
+        {"surname": "smitthson", "street": "12 mulbery street", "given_name": "john", "birth_date": "19491128"},
+        {"same household": "street and surname alike"},
+    ),
+    "household, twins": (
+        {},
+        {"given_name": "john"},
+        {"same household": "street and surname alike, and birth date"},
+    ),
+    "household, namesakes": (
+        {},
+        {"birth_date": "19491128"},
+        {"same household": "street and surname alike, and given name"},
+    ),
+    "household, one date nearly another": (
+        {},
+        {"birth_date": "19800514", "given_name": "john"},
+        {"same household": "street and surname alike"},
+    ),
+    "household, another surname": ({}, {"surname": "brown"}, {"same household": "street alike, surname not"}),
+    "household, no surname": ({}, {"surname": None}, {"same household": None}),
+    "household, another street": ({}, {"street": "7 oxford avenue"}, {"same household": None}),
     "address, no city": ({}, {"city": None}, {"city": None, "street": "equal, postcode equal"}),
 }  # fmt: skip
 
@@ -152,7 +181,8 @@ def small_sample(monkeypatch):
 def test_what_one_dataset_lacks_is_not_compared(small_sample):
     schema = a_schema("fields")
     (labels,) = of_rows(schema, [ANN], [ANN | {"sex": None, "postcode": None}])
-    assert set(labels) == {"given_name", "middle_name", "surname", "birth_date", "street", "city"}
+    fields = {"given_name", "middle_name", "surname", "birth_date", "street", "city"}
+    assert set(labels) == fields | {"same household"}
     # The street then depends on the city.
     assert labels["street"] == "equal, city equal"
     assert labels["city"] == "equal"
@@ -218,7 +248,7 @@ def test_priors_speak_for_agreement_and_against_its_opposite(datasets):
     assert prior["birth_date", "nothing agrees"] < 0
     assert prior["sex", "disagree"] < 0 < prior["sex", "agree"] < 1
     # A city says little more where the postcodes are equal already.
-    assert prior["city", "equal, postcode equal"] < prior["city", "equal, postcode not equal"]
+    assert prior["city", "equal, postcode equal"] < prior["city", "equal, postcode different"]
 
 
 def test_the_same_seed_gives_the_same_priors(datasets):
