@@ -220,8 +220,7 @@ def _why(run: Run, outcome: str, dataset: str, row: Answer | None) -> str:
     return {
         LINKED: f"the probability is not below the threshold {run.threshold:g}",
         BELOW: f"the probability is below the threshold {run.threshold:g}",
-        ANOTHER: "another pair of its records was chosen, and a record has at most one match in a duplicate-free "
-        "dataset",
+        ANOTHER: "another pair was chosen, and a record has at most one match in a duplicate-free dataset",
         DROPPED: "chosen at first, then dropped: other pairs of the records it would have joined spoke against it, "
         "such as two records of a duplicate-free dataset",
         NOT_KEPT: "never a candidate, neither near by filter nor with a match key in common that few others share; or "

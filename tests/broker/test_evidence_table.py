@@ -19,9 +19,7 @@ from broker.evidence_table import (
     version_of,
     write_evidence,
 )
-from broker.matching.evidence.fields.household import PART as HOUSEHOLD
 from broker.matching.evidence.model import BITS_PER_NAT
-from broker.matching.evidence.record import DISTANCE, KEYS
 from broker.matching.pipeline import link
 from broker.tables import link_batches
 
@@ -32,12 +30,20 @@ HEAD = [
     *("left_dataset", "left_record", "right_dataset", "right_record"),
     *("probability", "outcome", "others", "prior", "intercept"),
 ]
-TOLD = ["given_name", "middle_name", "surname", "birth_date", "sex", "postcode"]  # by the default match keys
 PARTS = {
-    "standard": [KEYS, *TOLD, DISTANCE],
-    "tokens": [KEYS, *(field for field in FIELDS if field in (*TOLD, "street", "city"))],
+    "standard": [
+        "match keys",
+        *(field for field in FIELDS if field not in ("street", "city")),  # no key reads these
+        "filter distance",
+    ],
+    "tokens": ["match keys", *FIELDS],
     # What depends on another part comes behind it.
-    "fields": [*(field for field in FIELDS if field not in ("street", "city")), "street", "city", HOUSEHOLD],
+    "fields": [
+        *(field for field in FIELDS if field not in ("street", "city")),
+        "street",
+        "city",
+        "same household",
+    ],
 }
 
 
@@ -100,7 +106,7 @@ def test_linked_rows_are_the_links(several):
     assert len(linked) == len(links)
     assert len(set(keys(found))) == found.num_rows
     assert {(row["left_dataset"], row["right_dataset"]) for row in linked} == {
-        *(("a", "b"), ("b", "c"), ("c", "c"))  # nobody is in a and in c
+        *(("a", "b"), ("b", "c"), ("c", "c"))  # a and c share nobody
     }
 
 

@@ -14,7 +14,7 @@ from ..population import Town
 from ..tokens import a_dataset, a_schema
 
 # Least F1 of pairs of one entity; what is found lies a little above.
-FLOORS = {"standard": 0.93, "fields": 0.95}
+FLOORS = {"standard": 0.92, "fields": 0.94}
 TOWNS = {
     "two": (((0, 0.7), (0.35, 1)), (50, 40), (False, False)),
     "three": (((0, 0.6), (0.25, 0.85), (0.5, 1)), (40, 0, 30), (False, True, False)),

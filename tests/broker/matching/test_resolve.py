@@ -1,4 +1,4 @@
-"""Choosing links."""
+"""Choosing links: one to one where they must be, the best there are where rows have rivals."""
 
 from __future__ import annotations
 
@@ -23,75 +23,102 @@ def contests(draw):
     return pairs, *(np.array(values, dtype=np.float64) for values in numbers)
 
 
-@given(contests(), st.booleans(), st.booleans(), PROBABILITIES)
-def test_links_are_one_to_one_where_they_must_be_and_none_is_left_out(
-    contest, left_once, right_once, threshold
-):
-    pairs, posterior, ratio = contest
-    chosen = choose(pairs, posterior, ratio, threshold=threshold, exclusive=(left_once, right_once))
-    assert chosen.dtype == np.int64
-    assert chosen.tolist() == sorted(set(chosen.tolist()))
-    assert (posterior[chosen] >= threshold).all()
-    for rows, once in ((pairs.left, left_once), (pairs.right, right_once)):
-        if once:
-            assert len(set(rows[chosen].tolist())) == len(chosen)
-    if left_once and right_once:
-        assert sum(posterior[chosen] - threshold) == pytest.approx(best_sum(pairs, posterior, threshold))
-        return
-    # Every other pair is below the threshold, or a better link took one of its rows.
-    for other in set(range(len(pairs))) - set(chosen.tolist()):
-        better = [
-            link
-            for link in chosen
-            if (left_once and pairs.left[link] == pairs.left[other])
-            or (right_once and pairs.right[link] == pairs.right[other])
-            if (posterior[link], ratio[link], -link) > (posterior[other], ratio[other], -other)
-        ]
-        assert better or posterior[other] < threshold
+def greedily(pairs, posterior, ratio, threshold, exclusive):
+    """The links by going through the pairs, the most probable first."""
+    taken, links = (set(), set()), []
+    for place in sorted(range(len(pairs)), key=lambda k: (-posterior[k], -ratio[k], k)):
+        ends = int(pairs.left[place]), int(pairs.right[place])
+        if posterior[place] < threshold or any(
+            once and end in rows for once, end, rows in zip(exclusive, ends, taken, strict=True)
+        ):
+            continue
+        for end, rows in zip(ends, taken, strict=True):
+            rows.add(end)
+        links.append(place)
+    return sorted(links)
 
 
 def best_sum(pairs, posterior, threshold):
-    """The largest sum of posterior less threshold of pairs that share no row, by trying."""
-    some = [k for k in range(len(pairs)) if posterior[k] > threshold]
-
-    def best(left, rows):
-        if not left:
-            return 0.0
-        k, *rest = left
-        without = best(rest, rows)
-        ends = {("l", pairs.left[k]), ("r", pairs.right[k])}
-        if ends & rows:
-            return without
-        return max(without, posterior[k] - threshold + best(rest, rows | ends))
-
-    return best(some, frozenset())
+    """The largest sum of posteriors less the threshold over one-to-one links, left row by left row."""
+    sums = {frozenset(): 0.0}
+    for row in range(6):
+        more = dict(sums)
+        for place in np.flatnonzero((pairs.left == row) & (posterior >= threshold)).tolist():
+            for rows, total in sums.items():
+                if pairs.right[place] not in rows:
+                    taken = rows | {int(pairs.right[place])}
+                    more[taken] = max(more.get(taken, 0.0), total + posterior[place] - threshold)
+        sums = more
+    return max(sums.values())
 
 
-def test_a_large_block_is_gone_through_greedily(monkeypatch):
-    monkeypatch.setattr(resolve, "MOST_ASSIGNED", 1)
+@given(contests(), PROBABILITIES)
+def test_one_to_one_links_are_the_best_assignment(contest, threshold):
+    pairs, posterior, ratio = contest
+    chosen = choose(pairs, posterior, ratio, threshold=threshold, exclusive=(True, True))
+    assert chosen.dtype == np.int64
+    assert chosen.tolist() == sorted(set(chosen.tolist()))
+    assert (posterior[chosen] >= threshold).all()
+    for rows in (pairs.left, pairs.right):
+        assert len(set(rows[chosen].tolist())) == len(chosen)
+    assert (posterior[chosen] - threshold).sum() == pytest.approx(
+        best_sum(pairs, posterior, threshold), abs=1e-6
+    )
+    # None is left out: of every other pair a row is taken, or it is below the threshold.
+    free = ~np.isin(pairs.left, pairs.left[chosen]) & ~np.isin(pairs.right, pairs.right[chosen])
+    assert (posterior[free] < threshold).all()
+
+
+@given(contests(), st.sampled_from([(False, False), (True, False), (False, True)]), PROBABILITIES)
+def test_where_a_side_may_have_several_the_most_probable_come_first(contest, exclusive, threshold):
+    pairs, posterior, ratio = contest
+    chosen = choose(pairs, posterior, ratio, threshold=threshold, exclusive=exclusive)
+    assert chosen.dtype == np.int64
+    assert chosen.tolist() == greedily(pairs, posterior, ratio, threshold, exclusive)
+
+
+@given(contests(), PROBABILITIES)
+def test_large_blocks_are_gone_through_greedily(contest, threshold):
+    pairs, posterior, ratio = contest
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resolve, "MOST_ASSIGNED", 1)  # the least block of rivals has two rows
+        chosen = choose(pairs, posterior, ratio, threshold=threshold, exclusive=(True, True))
+    assert chosen.tolist() == greedily(pairs, posterior, ratio, threshold, (True, True))
+
+
+@given(contests(), st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_does_not_matter(contest, random):
+    pairs, posterior, ratio = contest
+    # No ties, which go to the earlier pair.
+    posterior = posterior + 1e-4 * np.random.default_rng(random.randrange(2**32)).random(len(posterior))
+    names = [np.array(random.sample(range(6), 6)) for _ in range(2)]
+    left, right = names[0][pairs.left], names[1][pairs.right]
+    order = np.lexsort((right, left))
+    other = Pairs(left[order], right[order], 36)
+    one = choose(pairs, posterior, ratio, threshold=0.2, exclusive=(True, True))
+    two = choose(other, posterior[order], ratio[order], threshold=0.2, exclusive=(True, True))
+    assert set(order[two].tolist()) == set(one.tolist())
+
+
+def test_two_good_links_are_better_than_the_best():
     pairs = Pairs(np.array([0, 0, 1]), np.array([0, 1, 0]), 4)
-    posterior = np.array([0.4, 0.35, 0.35])
-
-    def links():
-        return choose(pairs, posterior, np.zeros(3), threshold=0.1, exclusive=(True, True)).tolist()
-
-    assert links() == [0]
-    monkeypatch.undo()
-    assert links() == [1, 2]
+    posterior = np.array([0.45, 0.4, 0.4])
+    for threshold, links in ((0.3, [1, 2]), (0.38, [0]), (0.42, [0]), (0.46, [])):
+        chosen = choose(pairs, posterior, posterior, threshold=threshold, exclusive=(True, True))
+        assert chosen.tolist() == links
 
 
 def test_ties_go_to_the_heavier_pair_then_to_the_earlier():
-    pairs = Pairs(np.array([0, 0, 0]), np.array([0, 1, 2]), 3)
+    pairs = Pairs(np.array([0, 0, 2]), np.array([0, 1, 2]), 9)
+    even = np.full(3, 0.9)
 
     def links(ratio, exclusive):
-        even = np.full(3, 0.9)
         return choose(pairs, even, np.array(ratio), threshold=0.5, exclusive=exclusive).tolist()
 
     for exclusive in ((True, True), (True, False)):
-        assert links([1.0, 1.0, 1.0], exclusive) == [0]
-        assert links([1.0, 2.0, 1.0], exclusive) == [1]
-        assert links([1.0, 2.0, 3.0], exclusive) == [2]
-    assert links([1.0, 2.0, 3.0], (False, True)) == [0, 1, 2]
+        assert links([1.0, 1.0, 1.0], exclusive) == [0, 2]
+        assert links([1.0, 2.0, 1.0], exclusive) == [1, 2]
+        assert links([2.0, 1.0, 3.0], exclusive) == [0, 2]
 
 
 def test_no_pairs():

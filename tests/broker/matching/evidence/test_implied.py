@@ -34,6 +34,7 @@ SCHEMAS = {
         "surname,birth_date",
         "birth_date",
     ],
+    "exchanged or not": ["sorted(given_name;surname),birth_date", "birth_date"],
     "exchanged alone": ["sorted(given_name;surname)", "given_name"],
     "either": ["birth_date,either(surname;given_name)", "surname", "birth_date", "given_name,year(birth_date)"],
     "all of them": [
