@@ -165,7 +165,7 @@ def _measure(
     made: Callable[[Path], Iterable[Case]], *, profiles: tuple[str, ...], peers: bool, out: Path | None
 ) -> None:
     now = datetime.now(UTC)
-    out = out or _OUT / now.strftime("%Y%m%dT%H%M%SZ")
+    out = (out or _OUT / now.strftime("%Y%m%dT%H%M%SZ")).resolve()
     out.mkdir(parents=True, exist_ok=True)
     note(f"{out}: give it as --out to go on with this run")
     results = Results(out, now=now)
