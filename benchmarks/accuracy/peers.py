@@ -50,6 +50,7 @@ _CLK_SCHEMAS = {  # bits of a feature, where they are not those of benchmarks.pe
     },
 }
 _SPLINK_MODELS: dict[str, list[str]] = {"all fields": [], "without street and city": ["street", "city"]}
+_PAIRS_A_RECORD = 100  # of clusters; more is no result
 _TOKENS = {  # of OPPRL, by the kinds of field they are made of
     1: ("given_name", "surname", "sex", "birth_date"),
     2: ("given_name", "surname", "sex", "birth_date"),
@@ -173,9 +174,14 @@ def _entries(work: Work, ways: Sequence[Document], name: str, threshold: float) 
     scored = []
     for way in ways:
         clusters = _clusters(work, way)
+        size = clusters["cluster_id"].value_counts()
+        if (size * (size - 1) / 2).sum() > _PAIRS_A_RECORD * len(work.truth.people):
+            continue  # most of the people have become one: nothing to be proud of, and too many pairs to count
         score = score_links(links_of(work, clusters), work.truth.pairs, symmetric=True)
         scored.append((0.0 if math.isnan(score.f1) else score.f1, way, clusters))
     fixed = [one for one in scored if one[1]["threshold"] == threshold]
+    if not fixed:
+        raise PprlError(f"{name} at {threshold:g} makes nearly everybody one person")
     for chosen, tuned in ((fixed, False), (scored, True)):
         _, way, clusters = max(chosen, key=itemgetter(0))
         yield {

@@ -118,6 +118,15 @@ def test_pairs_within_a_site_count_where_it_has_duplicates(work, with_duplicates
         assert len(peers.links_of(of, clusters)) == n_links
 
 
+def test_everybody_as_one_person_is_no_result(work, tmp_path, monkeypatch):
+    path = _clusters(work, tmp_path / "clusters.csv", 5)
+    way = {"model": "m", "method": "clusters", "threshold": 0.95, "path": path}
+    assert len(list(peers._entries(work, [way], "x", 0.95))) == 2
+    monkeypatch.setattr(peers, "_PAIRS_A_RECORD", 0.01)
+    with pytest.raises(PprlError, match=r"x at 0\.95 makes nearly everybody one person"):
+        list(peers._entries(work, [way], "x", 0.95))
+
+
 def test_filters_rows_are_named(work, tmp_path):
     path = tmp_path / "groups.csv"
     path.write_text("dataset,row,cluster_id\na,0,7\nb,3,7\n")
