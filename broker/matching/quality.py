@@ -20,6 +20,7 @@ from broker.matching.resolve import Flags, Rows
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 N_RESAMPLES = 400
 _LEVEL = 0.95
+_MISSED_SPREAD = 0.25  # of the number of matches missed; draws from its model differ by 15 to 25 %
 _FEW_MATCHES = 100
 _SMALL_OVERLAP = 0.03  # of the smaller dataset: below it strangers and few matches are hard to tell apart
 _UNEVEN = 0.3  # difference of the shares of records with a value, beyond which a field is one-sided
@@ -137,13 +138,13 @@ def with_intervals(
     seed : int
         Of the draws.
     missed_sd : float, optional
-        Standard deviation of ``n_missed``; that of a Poisson number by default.
+        Standard deviation of ``n_missed``; by default that of a Poisson number whose mean is uncertain by a quarter.
     """
     random = np.random.default_rng(seed)
     totals = random.multivariate_normal(total, covariance, N_RESAMPLES, method="eigh", check_valid="ignore")
-    missed = np.maximum(
-        n_missed + random.normal(size=N_RESAMPLES) * (n_missed**0.5 if missed_sd is None else missed_sd), 0
-    )
+    if missed_sd is None:
+        missed_sd = math.hypot(n_missed**0.5, _MISSED_SPREAD * n_missed)
+    missed = np.maximum(n_missed + random.normal(size=N_RESAMPLES) * missed_sd, 0)
     draws = []
     for (n_found, n_true, n_rest), n_lost in zip(totals.tolist(), missed.tolist(), strict=True):
         n_found = max(n_found, 0.0)
