@@ -163,7 +163,7 @@ def test_over_time(store_template):
     run_state_machine_as_test(
         Releases,
         settings=settings(
-            max_examples=4,
+            max_examples=6,
             stateful_step_count=10,
             deadline=None,
             suppress_health_check=list(HealthCheck),
