@@ -21,6 +21,7 @@ KEYS, DISTANCE = "match keys", "filter distance"
 
 _NEARNESS_FLOOR = 0.1  # of 1 - 2d; at d = .45 a distance stops telling
 _KNOTS = (0.38, 0.42)  # where the weight of a distance may change its slope
+_CLEAR_SD = 7.0  # so many standard deviations below one half no stranger is met
 _COUNTS = ((1, 1), (2, 2), (3, 4), (5, None))
 
 # Weights without data, in nats: what fits to generated populations have in common, rounded
@@ -33,6 +34,7 @@ _DISTANCE_PRIOR = {
     "tokens differing": 1.0,
     f"beyond {_KNOTS[0]}": 1.4,
     f"beyond {_KNOTS[1]}": -1.5,
+    "none shared, strangers as near": 6.0,
     "one-sided fields": 2.0,
     "one-sided fields x nearness": 0.0,
     "any key x nearness": -3.5,
@@ -101,6 +103,8 @@ class RecordEvidence:
     -----
     Diffusion maps an input distance to ``d = (1 - (1 - 2 d_in)**t) / 2``, so ``log(1 - 2d)`` is nearly linear in
     the number of tokens two records differ by; it is the main feature, with changes of slope at fixed distances.
+    Strangers' distances are nearly binomial about one half: of a pair without a key the log density of as near a
+    stranger, ``-z**2 / 2`` at z standard deviations below one half, is a feature too, in tens of nats.
     A field present on one side only adds its tokens to the distance, hence the feature ``one-sided`` and its
     product with nearness. What the match keys imply of each field (`broker.matching.evidence.implied`) are further
     features: of two records that share three keys it matters whether these say that the given names agree. Comparison
@@ -200,6 +204,8 @@ class RecordEvidence:
             nearness = np.log(closeness / _NEARNESS_FLOOR)
             columns += [nearness, 5 * (1 - closeness ** (1 / self._schema.filter.n_taps))]
             columns += [10 * np.maximum(distance - knot, 0) for knot in _KNOTS]
+            below = np.clip((1 - 2 * distance) * self._schema.filter.n_bits**0.5, 0, _CLEAR_SD)
+            columns.append(none * (below**2 - _CLEAR_SD**2) / 20)
             columns += [one_sided, one_sided * nearness, ~none * nearness, n_shared * nearness / 4]
         out = np.empty((len(vectors), len(self._features)), dtype=np.float32)
         for place, column in enumerate(columns):

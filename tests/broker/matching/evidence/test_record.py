@@ -60,6 +60,7 @@ def test_a_record_and_itself():
     assert found["any key x nearness"] == pytest.approx(math.log(10))
     assert found["keys shared x nearness"] == pytest.approx(6 * math.log(10) / 4)
     absent = ("tokens differing", "beyond 0.38", "one-sided fields", "share missing", "none shared")
+    absent += ("none shared, strangers as near",)
     assert not set(absent) & set(found)
 
 
@@ -75,6 +76,9 @@ def test_strangers():
     assert found["beyond 0.38"] == pytest.approx(10 * (distance - 0.38), rel=1e-5)
     assert found["beyond 0.42"] == pytest.approx(10 * (distance - 0.42), rel=1e-5)
     assert "any key x nearness" not in found
+    # As near a stranger has the density exp(-z**2 / 2), measured from seven standard deviations on.
+    z = max((0.5 - distance) * 2 * 1024**0.5, 0)
+    assert found["none shared, strangers as near"] == pytest.approx((z**2 - 49) / 20, rel=1e-5)
 
 
 @pytest.mark.parametrize(
