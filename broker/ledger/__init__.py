@@ -11,7 +11,7 @@
 
 from broker.ledger.book import Records, Refreshed, changes_of, ledger_key, not_withdrawn, record_run
 from broker.ledger.carry import Carried, carry_over
-from broker.ledger.guids import guids_for, guids_given
+from broker.ledger.guids import give_guids, guids_for, guids_given
 from broker.ledger.history import History, read_history
 from broker.ledger.rows import Changes, compare_deliveries, links_that_hold, regroup, row_digests
 from broker.ledger.withdrawals import withdraw
@@ -25,6 +25,7 @@ __all__ = [
     "carry_over",
     "changes_of",
     "compare_deliveries",
+    "give_guids",
     "guids_for",
     "guids_given",
     "ledger_key",

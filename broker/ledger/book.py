@@ -7,7 +7,7 @@ it was retired, so that no record is left in an entity of which it may not be an
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from broker import journal
 from broker.ledger.bulk import Held, cut, datasets_held, living_entities, named, pieces, read_records
 from broker.ledger.carry import NEW, Carried, Keys, carry_over
-from broker.ledger.rows import Changes, Digests, Guids, as_values, compare_deliveries, withdrawn_marks
+from broker.ledger.rows import Changes, Digests, Guids, Rows, as_values, compare_deliveries, withdrawn_marks
 from broker.store.tables import (
     ChangeKind,
     Entity,
@@ -255,7 +255,7 @@ def _end(
         for entity in carried.emptied.tolist()
     ]
     for piece in pieces(len(history)):
-        session.execute(insert(EntityChange), history[piece])
+        session.connection().execute(insert(EntityChange), history[piece])
     ended = carried.ended.tolist()
     for piece in pieces(len(ended)):
         session.execute(update(Entity), [{"key": key, "ended_at": now} for key in ended[piece]])
@@ -286,13 +286,17 @@ def _write(
         session.execute(
             update(LedgerRecord), [{**key, "guid": g, "entity_key": e, "changed_at": now} for g, e in changed]
         )
-    for some, statement in ((change.changed, update(LedgerRecord)), (change.added, insert(LedgerRecord))):
+
+    def rows_of(some: Rows) -> Iterator[list[dict[str, object]]]:
         for piece in pieces(len(some)):
             rows = some[piece]
-            values = zip(
-                cut(records.guids, rows), cut(records.digests, rows), entity[rows].tolist(), strict=True
-            )
-            session.execute(
-                statement,
-                [{**key, **brought, "guid": g, "row_digest": d, "entity_key": e} for g, d, e in values],
-            )
+            values = (cut(records.guids, rows), cut(records.digests, rows), entity[rows].tolist())
+            yield [
+                {**key, **brought, "guid": g, "row_digest": d, "entity_key": e}
+                for g, d, e in zip(*values, strict=True)
+            ]
+
+    for batch in rows_of(change.changed):
+        session.execute(update(LedgerRecord), batch)
+    for batch in rows_of(change.added):
+        session.connection().execute(insert(LedgerRecord), batch)

@@ -9,7 +9,7 @@ import numpy as np
 
 from broker.ledger.bulk import read_records
 from broker.ledger.carry import Keys
-from broker.ledger.guids import guids_for, guids_given
+from broker.ledger.guids import among, give_guids
 from broker.ledger.history import History, read_history
 from broker.releases.scope import Scope
 from broker.store import Store
@@ -33,7 +33,7 @@ def content_for(
     Parameters
     ----------
     store : Store
-        Read in one transaction; GUIDs are given in another, since they stay in any case.
+        Read in one transaction; GUIDs are given in others, since they stay in any case.
     project : Project
         Whose ledger.
     recipient : Party
@@ -72,19 +72,19 @@ def content_for(
             entities.append(entity)
             numbers.append(np.full(len(entity), number, np.int32))
         history = read_history(session, project.key)
-    with store.begin() as session:
-        if scope.row_kind == "subject":
-            rows = [rows[0]]
-            for dataset, entity in zip(scope.datasets, entities[1:], strict=True):
-                site = dataset.site_key
-                rows.append(guids_for(session, site, project.key, entity, now=now, random_bytes=random_bytes))
-        entity = np.concatenate(entities)
-        guids = guids_for(session, recipient.key, project.key, entity, now=now, random_bytes=random_bytes)
-        known = guids_given(session, recipient.key, project.key)
+    if scope.row_kind == "subject":
+        rows = [rows[0]]
+        for dataset, entity in zip(scope.datasets, entities[1:], strict=True):
+            given = give_guids(
+                store, dataset.site_key, project.key, entity, now=now, random_bytes=random_bytes
+            )
+            rows.append(among(given, entity))
+    entity = np.concatenate(entities)
+    known = give_guids(store, recipient.key, project.key, entity, now=now, random_bytes=random_bytes)
     table = match_table(
         scope.row_kind,
         [dataset.name for dataset in scope.datasets],
-        guids,
+        among(known, entity),
         np.concatenate(numbers),
         np.concatenate(rows),
     )

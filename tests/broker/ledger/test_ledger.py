@@ -10,6 +10,7 @@ from broker.journal import verify
 from broker.ledger import (
     Records,
     changes_of,
+    give_guids,
     guids_for,
     guids_given,
     ledger_key,
@@ -18,6 +19,7 @@ from broker.ledger import (
     withdraw,
 )
 from broker.ledger.bulk import read_records
+from broker.ledger.guids import among
 from broker.store.tables import (
     ChangeKind,
     Entity,
@@ -146,6 +148,21 @@ def test_every_recipient_has_guids_of_its_own_which_last(made):
     assert np.array_equal(again, rob)
     assert np.array_equal(given, rob)
     assert entity.tolist() == keys.tolist()
+
+
+def test_guids_for_very_many_are_given_in_pieces(made, monkeypatch):
+    monkeypatch.setattr("broker.ledger.guids.pieces", lambda n: [slice(at, at + 2) for at in range(0, n, 2)])
+    made.run({"a": dict.fromkeys(range(7), 0)}, [[("a", number)] for number in range(7)])
+    keys = np.array(sorted(entities(made).values()))
+    rita = made.parties["rita"].key
+    with made.store.begin() as session:
+        some = guids_for(session, rita, made.project.key, keys[[5, 1]], now=made.clock())
+    given = give_guids(made.store, rita, made.project.key, keys[[3, 0, 1, 2, 4, 6]], now=made.clock())
+    assert given[0].tolist() == keys.tolist()
+    assert np.array_equal(among(given, keys[[5, 1, 5]]), some[[0, 1, 0]])
+    assert len({guid.tobytes() for guid in given[1]}) == 7
+    again = give_guids(made.store, rita, made.project.key, keys, now=made.clock())
+    assert np.array_equal(again[1], given[1])
 
 
 def test_what_a_delivery_changes(made):
