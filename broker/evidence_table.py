@@ -24,9 +24,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from broker.matching.conclude import Comparison
 from broker.matching.evidence.model import BITS_PER_NAT
 from broker.matching.explain import Explained
-from broker.matching.pipeline import Comparison, Linkage
+from broker.matching.pipeline import Linkage
 from broker.tables import ROWS_PER_BATCH, guid_column
 
 EVIDENCE_VERSION = 1

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from broker.evidence_table import LINKED, OUTCOMES, evidence_row, outcomes, weights_of
-from broker.matching.pipeline import Comparison, Linkage
+from broker.matching.conclude import Comparison
+from broker.matching.pipeline import Linkage
 
 TYPICAL, LEAST_SURE, NOT_LINKED = "typical link", "least probable link", "likeliest pair not linked"
 

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from broker.evidence_table import write_evidence
 from broker.examples import examples
+from broker.matching.conclude import Comparison
 from broker.matching.evidence.model import BITS_PER_NAT
-from broker.matching.pipeline import Comparison, Linkage
+from broker.matching.pipeline import Linkage
 from broker.matching.quality import Estimate, Interval
 from broker.report import render_report
 from broker.strata_report import describe_strata
