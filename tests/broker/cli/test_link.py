@@ -342,7 +342,7 @@ def test_the_spark_engine_gets_its_master_and_folder(folder: Path, monkeypatch: 
 def test_who_is_linked_less_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     less, others = Interval(0.9, 0.86, 0.94), Interval(0.98, 0.97, 0.99)
     found = Stratum("race", 1, (), (Lower("Asian", less, others),), None, None)
-    monkeypatch.setattr("broker.matching.pipeline.by_stratum", lambda *_, **__: (found,))
+    monkeypatch.setattr("broker.matching.conclude.by_stratum", lambda *_, **__: (found,))
     result = call("--trust", "a.pub", "--trust", "b.pub")
     assert result.exit_code == 0, result.output
     assert result.stderr == (
