@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -138,16 +138,22 @@ def _weigh_all(
     """Weigh comparisons of which some are of datasets that may hold duplicates.
 
     Who is twice in a dataset is to be known where weights are learned from it, and is known the better the better the
-    weights: so they are learned several times, each time with the entities of the time before.
+    weights: so they are learned several times, each time with the entities of the time before. Where less is believed
+    then than was sure by default weights, duplicates were among the strangers, and the default weights stand.
     """
-    people = {}
+    people, by_default = {}, {}
     for one in compared:
         if one.plan.itself:
             prior = np.array([feature.prior for feature in one.evidence.features])
-            fit = weigh.settle(one.between, prior, 0.0)
+            by_default[one.plan.rows] = fit = weigh.settle(one.between, prior, 0.0)
             people[one.plan.rows] = duplicates.people_within(one.between, fit.posterior)
     for turn in range(TURNS):
         weighed = [(one, _weigh(one, people, seed=seed)) for one in compared]
+        for place, (one, done) in enumerate(weighed):
+            default = by_default[one.plan.rows] if one.plan.itself else done.fit
+            sure = default.posterior[default.posterior >= duplicates.SURE].sum()
+            if one.plan.itself and done.fit.n_matches < sure:
+                weighed[place] = (one, replace(done, fit=default))
         if turn == TURNS - 1:
             break
         with progress("entities", None):

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from broker.matching import pipeline
 from broker.matching.pipeline import Linkage, link
 
 from ..population import Town
@@ -110,3 +111,20 @@ def test_duplicates_that_are_denied_cost_more_than_those_that_are_told(run):
     who = np.concatenate(a_town("two").who)
     denied = link([replace(site, duplicate_free=True) for site in sites_of("two", "standard")])
     assert pairwise_f1(denied.entity, who) < pairwise_f1(run("two", "standard").entity, who) - 0.1
+
+
+def test_what_was_sure_by_default_weights_is_not_unlearned(monkeypatch):
+    """Where a fit believes in fewer duplicates than were sure before it, the default weights stand."""
+    learned = pipeline._weigh
+
+    def denies(compared, people, *, seed):
+        done = learned(compared, people, seed=seed)
+        return replace(done, fit=replace(done.fit, n_matches=0.0))
+
+    town = Town(5, n_people=300, holds=((0, 1),), n_twice=(60,))
+    site = a_dataset(a_schema("standard"), town.records[0], "a", duplicate_free=False)
+    monkeypatch.setattr(pipeline, "_weigh", denies)
+    (after,) = link([site]).comparisons
+    priors = [feature.prior for feature in after.features]
+    assert after.fit.weights.tolist() == priors
+    assert len(after.links) > 30
