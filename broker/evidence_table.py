@@ -72,8 +72,8 @@ def version_of(schema: pa.Schema) -> str:
 def outcomes(linkage: Linkage, comparison: Comparison) -> npt.NDArray[np.int8]:
     """Of each explained pair of a comparison, the number of its outcome in `OUTCOMES`."""
     found = comparison.explained
-    first = np.cumsum([0, *(len(dataset) for dataset in linkage.datasets)])
-    left, right = first[comparison.left] + found.pairs.left, first[comparison.right] + found.pairs.right
+    starts = linkage.starts
+    left, right = starts[comparison.left] + found.pairs.left, starts[comparison.right] + found.pairs.right
     together = linkage.entity[left] == linkage.entity[right]
     return np.select(
         [found.chosen & together, found.chosen, found.posterior < linkage.threshold],

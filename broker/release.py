@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from broker.evidence_table import write_evidence
 from broker.examples import examples
@@ -102,7 +101,7 @@ def describe(
     sizes = np.bincount(linkage.entity)
     linked = np.zeros(len(linkage.entity), dtype=np.bool_)
     linked[linkage.links.left] = linked[linkage.links.right] = True
-    starts = np.concatenate([[0], np.cumsum([len(d) for d in linkage.datasets])])
+    starts = linkage.starts
     datasets = [
         {
             "dataset": manifest.dataset,
@@ -140,7 +139,7 @@ def describe(
             "links_dropped": linkage.n_dropped,
             "entities": len(sizes),
             "entities_by_size": {str(size): int(n) for size, n in enumerate(np.bincount(sizes)) if n},
-            "entities_by_datasets": _by_datasets(linkage, starts),
+            "entities_by_datasets": _by_datasets(linkage),
         },
         "datasets": datasets,
         "comparisons": comparisons,
@@ -148,14 +147,14 @@ def describe(
     }
 
 
-def _by_datasets(linkage: Linkage, starts: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+def _by_datasets(linkage: Linkage) -> list[dict[str, Any]]:
     """How many entities have records in which datasets, the most frequent first."""
     names = [dataset.name for dataset in linkage.datasets]
     subset = np.zeros(
         int(linkage.entity.max(initial=-1)) + 1, dtype=np.int64
     )  # numbers of subsets met so far
     met: list[tuple[int, ...]] = [()]
-    for number, (start, end) in enumerate(itertools.pairwise(starts.tolist())):
+    for number, (start, end) in enumerate(itertools.pairwise(linkage.starts.tolist())):
         here = np.zeros(len(subset), dtype=np.bool_)
         here[linkage.entity[start:end]] = True
         used, subset = np.unique(2 * subset + here, return_inverse=True)

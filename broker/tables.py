@@ -121,7 +121,7 @@ class _Records:
     def __init__(self, linkage: Linkage) -> None:
         self._datasets = linkage.datasets
         self._names = pa.array([dataset.name for dataset in linkage.datasets], pa.string())
-        self._ends = np.cumsum([len(dataset) for dataset in linkage.datasets])
+        self._ends = linkage.starts[1:]
 
     def dataset(self, numbers: _Rows) -> _Rows:
         """Of each record, its dataset's number."""

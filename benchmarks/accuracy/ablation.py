@@ -170,7 +170,7 @@ def ablate(case: Case, profile: str, folder: Path) -> pd.DataFrame:
     DataFrame
         ``case``, ``profile``, ``without``, and ``precision``, ``recall``, ``f1`` of the links or, of cases with
         duplicates, of all pairs that entities imply; ``estimated_precision``, ``estimated_recall`` of the first
-        comparison, with ``true_precision`` and ``true_recall``.
+        comparison.
     """
     work = Work(case, folder)
     linked = linkage.link(case, profile, folder)
@@ -201,11 +201,11 @@ def ablate(case: Case, profile: str, folder: Path) -> pd.DataFrame:
 
 
 def _score(made: Linkage, names_of: Any, work: Work, *, entities: bool) -> dict[str, float]:
-    links = pd.DataFrame({"left_id": names_of[made.links.left], "right_id": names_of[made.links.right]})
     if entities:
         clusters = pd.DataFrame({"record_id": names_of, "cluster_id": made.entity})
         score = score_clusters(clusters, work.truth.people).pairs
     else:
+        links = pd.DataFrame({"left_id": names_of[made.links.left], "right_id": names_of[made.links.right]})
         score = score_links(links, work.truth.pairs, symmetric=True)
     told = made.comparisons[0].estimates[0]
     return {

@@ -17,12 +17,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from broker.matching.candidates import Pairs
+from broker.matching.candidates import Flags, Pairs
 from broker.matching.entities import Links, gather_entities
 from broker.matching.evidence.model import Floats, sums
 from broker.matching.weigh import Between, Rows, Strangers
-
-Flags = npt.NDArray[np.bool_]
 
 SURE = 0.9
 """Least posterior by which, with default weights, two records of a dataset are taken for one person.

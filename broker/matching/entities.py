@@ -14,15 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from broker.matching import _loops
+from broker.matching.candidates import Flags, Rows
 from broker.matching.evidence.model import Floats
-
-Rows = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 LEAST_PROBABILITY = 1e-4
 """Pairs below this need not be among the edges."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from broker.matching.agreement import Grid, grid_of
 from broker.matching.agreement_model import Group, Model
-from broker.matching.candidates import Found, shared_keys
+from broker.matching.candidates import Flags, Found, shared_keys
 from broker.matching.dataset import Dataset
 from broker.matching.evidence.model import Floats, sums
 from pprl.schema import Schema
@@ -32,7 +32,6 @@ _ABSENT = (
     2 / 3
 )  # of what a field that differs costs, where each has its filter: it does not speak against a pair
 
-Flags = npt.NDArray[np.bool_]
 Bits = npt.NDArray[np.uint32]
 
 

@@ -51,6 +51,11 @@ class Linkage:
     n_dropped: int
     threshold: float
 
+    @property
+    def starts(self) -> Rows:
+        """The number of each dataset's first record, and behind the last one that of all records."""
+        return starts_of(self.datasets)
+
 
 def plan_for(datasets: Sequence[Dataset], candidates: Candidates = "auto") -> Plan:
     """The plan of a run over these datasets.
@@ -141,19 +146,29 @@ def _weigh_all(
     weights: so they are learned several times, each time with the entities of the time before. Where less is believed
     then than was sure by default weights, duplicates were among the strangers, and the default weights stand.
     """
-    people, by_default = {}, {}
-    for one in compared:
-        if one.plan.itself:
-            prior = np.array([feature.prior for feature in one.evidence.features])
-            by_default[one.plan.rows] = fit = weigh.settle(one.between, prior, 0.0)
-            people[one.plan.rows] = duplicates.people_within(one.between, fit.posterior)
+    by_default = {
+        one.plan.rows: weigh.settle(
+            one.between, np.array([feature.prior for feature in one.evidence.features]), 0.0
+        )
+        for one in compared
+        if one.plan.itself
+    }
+    people = {
+        one.plan.rows: duplicates.people_within(one.between, by_default[one.plan.rows].posterior)
+        for one in compared
+        if one.plan.itself
+    }
+
+    def weigh_one(one: Compared) -> Weighed:
+        done = _weigh(one, people, seed=seed)
+        if not one.plan.itself:
+            return done
+        default = by_default[one.plan.rows]
+        sure = default.posterior[default.posterior >= duplicates.SURE].sum()
+        return replace(done, fit=default) if done.fit.n_matches < sure else done
+
     for turn in range(TURNS):
-        weighed = [(one, _weigh(one, people, seed=seed)) for one in compared]
-        for place, (one, done) in enumerate(weighed):
-            default = by_default[one.plan.rows] if one.plan.itself else done.fit
-            sure = default.posterior[default.posterior >= duplicates.SURE].sum()
-            if one.plan.itself and done.fit.n_matches < sure:
-                weighed[place] = (one, replace(done, fit=default))
+        weighed = [(one, weigh_one(one)) for one in compared]
         if turn == TURNS - 1:
             break
         with progress("entities", None):
@@ -163,7 +178,7 @@ def _weigh_all(
             ]
             edges = _numbered_through(parts, datasets)
             entity = _gather(edges, edges.probability >= 0.5, datasets, 0.5)
-            starts = _starts(datasets)
+            starts = starts_of(datasets)
             for number in people:
                 mine = entity[starts[number] : starts[number + 1]]
                 people[number] = np.unique(mine, return_inverse=True)[1].astype(np.int64)
@@ -177,15 +192,13 @@ def _weigh(compared: Compared, people: Mapping[int, Rows], *, seed: int) -> Weig
         if plan.itself:
             sample, strangers = duplicates.halves(between, people[plan.rows])
         else:
-            known = {d: duplicates.representatives(people[d]) for d in people}
+            sides = (plan.rows, plan.columns)
+            known = {d: duplicates.representatives(people[d]) for d in sides if d in people}
             between = duplicates.told_apart(between, people.get(plan.rows), people.get(plan.columns))
             sample = between
-            if plan.rows in known or plan.columns in known:
-                everyone = [np.ones(len(x), dtype=np.bool_) for x in (compared.left, compared.right)]
-                kept = [
-                    known.get(d, all_of)
-                    for d, all_of in zip((plan.rows, plan.columns), everyone, strict=True)
-                ]
+            if known:
+                everyone = {plan.rows: compared.left, plan.columns: compared.right}
+                kept = [known.get(d, np.ones(len(everyone[d]), dtype=np.bool_)) for d in sides]
                 sample = duplicates.among(between, *kept)
             strangers = duplicates.strangers(
                 [(within.between, within.n_left) for within in compared.within],
@@ -204,13 +217,14 @@ def _edges(pairs: Pairs, posterior: Floats) -> Links:
     return Links(pairs.left[some], pairs.right[some], posterior[some])
 
 
-def _starts(datasets: Sequence[Dataset]) -> Rows:
+def starts_of(datasets: Sequence[Dataset]) -> Rows:
+    """The number of each dataset's first record where records are numbered through, and that of all records."""
     return np.concatenate([[0], np.cumsum([len(dataset) for dataset in datasets])])
 
 
 def _numbered_through(parts: Sequence[tuple[int, int, Links]], datasets: Sequence[Dataset]) -> Links:
     """Links of several comparisons as of all datasets; each with the numbers of its left and right one."""
-    starts = _starts(datasets)
+    starts = starts_of(datasets)
     return Links(
         np.concatenate([starts[left] + links.left for left, _, links in parts]),
         np.concatenate([starts[right] + links.right for _, right, links in parts]),

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from broker.matching.candidates import Pairs
+from broker.matching.candidates import Flags, Pairs, Rows
 from broker.matching.evidence.model import Floats, sums
-from broker.matching.resolve import Flags, Rows
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 N_RESAMPLES = 400

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from broker.matching import _loops
-from broker.matching.candidates import Pairs
+from broker.matching.candidates import Flags, Pairs, Rows
 from broker.matching.evidence.model import Floats
-
-Rows = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 MOST_ASSIGNED = 256
 """Rows of a side up to which a block of rivals is assigned at best; a larger one is gone through greedily."""

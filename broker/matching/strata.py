@@ -15,15 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from broker.matching.candidates import Found
+from broker.matching.candidates import Found, Rows
 from broker.matching.dataset import Dataset
 from broker.matching.evidence.model import Floats, sums
+from broker.matching.missed import HARDLY
 from broker.matching.quality import Interval, with_intervals
-from broker.matching.resolve import Rows
 from pprl.distance import jensen_shannon_distance
 from pprl.suppression import SMALL, cells_to_hide, shown_counts
 
-_HARDLY = 1e-3  # a posterior that does not count among the matches
 _N_DRAWS = 400
 _LEVEL = 0.95
 _WORTH_SAYING = 0.01  # of recall
@@ -180,7 +179,7 @@ def _values(
     near_only = found.from_filter & ~found.from_key & ~found.from_bucket & probed
     yield posterior * near_only * np.maximum(pair_weight - 1, 0)
     one_way = np.where(found.from_filter, n_keys == 0, n_keys == 1)
-    yield posterior * (one_way & probed & (posterior > _HARDLY))
+    yield posterior * (one_way & probed & (posterior > HARDLY))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Weights without labels: EM with one-to-one competition, its M-step a regression against pairs that cannot match.
 
-Two different rows of a duplicate-free dataset are never the same person, so the pairs *within* the datasets are a
-sample of non-matches, measured with the same features. A logistic regression that tells (soft) matches from them
+Two different rows of a duplicate-free dataset are never the same person, nor are the representatives of two persons
+of another (`broker.matching.duplicates`), so the pairs *within* the datasets are a sample of non-matches, measured
+with the same features. A logistic regression that tells (soft) matches from them
 gives the log likelihood ratio of a pair directly, whatever depends on what; no independence is assumed, and since the
 non-matches are observed rather than guessed, the labels "match" and "non-match" cannot swap.
 
@@ -28,25 +29,18 @@ import numpy.typing as npt
 from broker.matching import _loops
 from broker.matching.candidates import Pairs
 from broker.matching.evidence.model import Feature, Features, Floats, sums
+from broker.matching.regression import Regression
 
 Rows = npt.NDArray[np.signedinteger]
 
 MAX_ROUNDS = 200
 TOLERANCE = 1e-4
-CROSS_SHARE = 0.25
-"""Share of the non-matches taken from the pairs between the datasets, weighted by 1 - p, in place of those within.
-
-Where the two sites write things differently the pairs within do not see it, and a difference of style would be
-taken for evidence; where there are few records the pairs between say little. Half and half loses neither.
-"""
 _MIN_MATCHES = 5.0
 _MAX_SHARE = 0.999  # of the smaller dataset, to be matched
 _MAX_OVERLAP = 0.98  # in the odds of having no match, which would else vanish
 _MAX_WEIGHT = 40.0  # nats, so that sums of exponentials stay finite
-_MAX_STEP = 3.0  # nats in one Newton step
 _START_SHARE = 0.5  # of the smaller dataset, taken to be matched at first
 _MAX_GROUP = 20  # rows of one person on a side, where several may be
-_MAX_PATTERNS = 400_000  # that the regression learns from; beyond, those of least count are sampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +232,7 @@ def fit(between: Between, strangers: Strangers, features: tuple[Feature, ...], *
     n_possible = between.pairs.n_possible
     least, most = _bounds(between)
     prior = np.array([0.0] + [feature.prior for feature in features])
-    regression = _Regression(
+    regression = Regression(
         between.features,
         sums(between.of_pair, between.weight, len(between.features)),
         strangers.features,
@@ -329,75 +323,5 @@ def _made(
     )
 
 
-class _Regression:
-    """Matches against non-matches, by damped Newton steps over the patterns."""
-
-    def __init__(
-        self,
-        cross: Features,
-        cross_weight: Floats,
-        null: Features,
-        null_weight: Floats,
-        *,
-        firmness: list[float],
-        seed: int,
-    ) -> None:
-        self._firmness = np.array([1e-6, *firmness])  # the intercept is free
-        random = np.random.default_rng(seed)
-        self._rows, self._scale = _sampled(cross_weight, random)
-        null_rows, null_scale = _sampled(null_weight, random)
-        self._cross = _with_ones(cross[self._rows])
-        self._cross_weight = cross_weight[self._rows]
-        self._null = _with_ones(null[null_rows])
-        # Where no dataset is duplicate-free there is no null, and the pairs between stand for all non-matches.
-        self._cross_share = CROSS_SHARE if len(null) else 1.0
-        self._null_weight = (1 - self._cross_share) * null_weight[null_rows] * null_scale
-
-    def improve(self, beta: Floats, prior: Floats, matches: Floats, *, steps: int) -> Floats:
-        """A few Newton steps from ``beta``, with the expected ``matches`` of all cross patterns."""
-        match = self._scale * matches[self._rows]
-        rest = self._cross_share * (self._scale * self._cross_weight - match)
-        for _ in range(steps):
-            hit, alarm = _logistic(self._cross @ beta), _logistic(self._null @ beta)
-            slope = self._cross.T @ (match * (1 - hit) - rest * hit) - self._null.T @ (
-                self._null_weight * alarm
-            )
-            slope -= self._firmness * (beta - prior)
-            bend = _weighted_square(self._cross, (match + rest) * hit * (1 - hit))
-            bend += _weighted_square(self._null, self._null_weight * alarm * (1 - alarm))
-            step = np.linalg.solve(bend + np.diag(self._firmness), slope)
-            beta = beta + step * min(1.0, _MAX_STEP / max(float(np.abs(step).max()), 1e-12))
-        return beta
-
-
-def _sampled(weight: Floats, random: np.random.Generator) -> tuple[Rows, Floats]:
-    """Numbers of at most ``_MAX_PATTERNS`` patterns, and by how much the weight of each is to be scaled.
-
-    Half are those of most pairs; of the others as many are drawn.
-    """
-    if len(weight) <= _MAX_PATTERNS:
-        return np.arange(len(weight)), np.ones(len(weight))
-    kept = _MAX_PATTERNS // 2
-    order = np.argpartition(-weight, kept)
-    drawn = random.choice(order[kept:], kept, replace=False)
-    rows = np.sort(np.concatenate([order[:kept], drawn]))
-    scale = np.full(len(weight), (len(weight) - kept) / kept)
-    scale[order[:kept]] = 1
-    return rows, scale[rows]
-
-
 def _linear(rows: Features, beta: Floats) -> Floats:
     return np.asarray(rows @ beta[1:].astype(np.float32) + np.float32(beta[0]), dtype=np.float64)
-
-
-def _with_ones(rows: Features) -> Floats:
-    return np.column_stack([np.ones(len(rows)), rows]).astype(np.float64)
-
-
-def _logistic(x: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(x, -60, 60))))
-
-
-def _weighted_square(rows: Floats, weights: Floats) -> Floats:
-    square: Floats = (rows * weights[:, None]).T @ rows
-    return square

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.matching import weigh
+from broker.matching import regression
 from broker.matching.candidates import Pairs
 from broker.matching.evidence.model import Feature, patterns
 from broker.matching.weigh import Between, Strangers, compete, excused, fit, odds_against, settle
@@ -245,7 +245,7 @@ def test_the_same_input_and_seed_give_the_same_fit(world):
 
 def test_a_sample_of_the_patterns_hardly_matters(world, monkeypatch):
     whole = world.fit().posterior
-    monkeypatch.setattr(weigh, "_MAX_PATTERNS", 48)
+    monkeypatch.setattr(regression, "_MAX_PATTERNS", 48)
     assert len(by_pattern(world.cross)[0]) > 48
     for seed in (0, 1):
         posterior = world.fit(seed=seed).posterior
@@ -254,15 +254,15 @@ def test_a_sample_of_the_patterns_hardly_matters(world, monkeypatch):
 
 
 def test_what_is_sampled_stands_for_the_rest(monkeypatch):
-    monkeypatch.setattr(weigh, "_MAX_PATTERNS", 200)
+    monkeypatch.setattr(regression, "_MAX_PATTERNS", 200)
     weight = np.random.default_rng(0).exponential(size=1000)
-    rows, scale = weigh._sampled(weight, np.random.default_rng(0))
+    rows, scale = regression._sampled(weight, np.random.default_rng(0))
     heaviest = set(np.argsort(-weight)[:100].tolist())
     assert heaviest <= set(rows.tolist())
     assert (len(rows), len(set(rows.tolist()))) == (200, 200)
     assert scale.sum() == pytest.approx(1000)
     assert {float(s) for row, s in zip(rows.tolist(), scale, strict=True) if row in heaviest} == {1.0}
-    rows, scale = weigh._sampled(weight[:200], np.random.default_rng(0))
+    rows, scale = regression._sampled(weight[:200], np.random.default_rng(0))
     assert rows.tolist() == list(range(200))
     assert (scale == 1).all()
 
