@@ -28,7 +28,8 @@ from broker.matching.conclude import Comparison
 from broker.matching.evidence.model import BITS_PER_NAT
 from broker.matching.explain import Explained
 from broker.matching.pipeline import Linkage
-from broker.tables import ROWS_PER_BATCH, guid_column
+from broker.tables import ROWS_PER_BATCH
+from pprl.guid import guid_column
 
 EVIDENCE_VERSION = 1
 LINKED, BELOW, ANOTHER, DROPPED = OUTCOMES = ("linked", "below threshold", "another chosen", "dropped")

@@ -15,7 +15,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from broker.matching.pipeline import Linkage
-from pprl.guid import GUID_BYTES, RandomBytes, new_guids, to_characters
+from pprl.guid import GUID_BYTES, Guids, RandomBytes, guid_column, new_guids
 
 LINKS = pa.schema(
     [
@@ -38,7 +38,6 @@ ROWS_PER_BATCH = 256 * 1024
 
 _WHOLE = np.dtype(f"V{GUID_BYTES}")  # a row of 16 bytes as one value: moved ten times as fast by an index
 _Rows = npt.NDArray[np.int64]
-_Guids = npt.NDArray[np.uint8]
 _Words = npt.NDArray[np.uint64]
 
 
@@ -127,7 +126,7 @@ class _Records:
         """Of each record, its dataset's number."""
         return np.searchsorted(self._ends, numbers, side="right")
 
-    def guids(self, numbers: _Rows) -> _Guids:
+    def guids(self, numbers: _Rows) -> Guids:
         """Of each record, its GUID; shape (n, 16)."""
         guids, datasets = np.empty(len(numbers), dtype=_WHOLE), self.dataset(numbers)
         for number, dataset in enumerate(self._datasets):
@@ -141,7 +140,7 @@ class _Records:
         return self._names.take(pa.array(self.dataset(numbers))), guid_column(self.guids(numbers))
 
 
-def _by_entity(linkage: Linkage, guids: _Guids) -> _Rows:
+def _by_entity(linkage: Linkage, guids: Guids) -> _Rows:
     """Record numbers in the order of their entities' GUIDs, then of their datasets' names, then of their own GUIDs."""
     order = _ascending(guids)
     place = np.empty_like(order)
@@ -166,7 +165,7 @@ def _by_entity(linkage: Linkage, guids: _Guids) -> _Rows:
     return order
 
 
-def _ascending(guids: _Guids) -> _Rows:
+def _ascending(guids: Guids) -> _Rows:
     """Positions of GUIDs in their order."""
     order = np.argsort(_half(guids, 0))
     high = _half(guids, 0)[order]
@@ -175,17 +174,9 @@ def _ascending(guids: _Guids) -> _Rows:
     return order
 
 
-def _half(guids: _Guids, which: Literal[0, 1]) -> _Words:
+def _half(guids: Guids, which: Literal[0, 1]) -> _Words:
     """A number for each GUID; the first's order is that of the GUIDs, where it ties the second's."""
     return guids.view(">u8")[:, which].astype(np.uint64)
-
-
-def guid_column(guids: npt.NDArray[np.uint8]) -> pa.Array:
-    """GUIDs, shape (n, 16), as an array of text, without a Python object for each."""
-    characters = to_characters(guids)
-    n, width = characters.shape
-    ends = np.arange(0, (n + 1) * width, width, dtype=np.int32)
-    return pa.StringArray.from_buffers(n, pa.py_buffer(ends), pa.py_buffer(characters))
 
 
 def _batches(rows: _Rows) -> Iterator[_Rows]:

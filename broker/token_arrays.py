@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from pprl.errors import PprlError
 from pprl.guid import GUID_BYTES
 from pprl.schema import Schema
-from pprl.schema.columns import RECORD_GUID, token_columns
+from pprl.schema.columns import RECORD_GUID, byte_rows, token_columns
 
 _NOT_RESERVED = {errno.EOPNOTSUPP, errno.EINVAL}  # by file systems that cannot
 
@@ -145,10 +145,7 @@ def _values(column: pa.Array, dtype: np.dtype[Any], shape: tuple[int, ...]) -> n
     """A column's values, without a copy where none is null."""
     if not shape:
         return np.asarray(pc.fill_null(column, 0), dtype=dtype)
-    width = column.type.byte_width
-    data = np.frombuffer(column.buffers()[1], dtype=np.uint8)
-    rows = data[column.offset * width : (column.offset + len(column)) * width]
-    return rows.view(dtype).reshape(len(column), *shape)  # may be of no rows
+    return byte_rows(column).view(dtype).reshape(len(column), *shape)
 
 
 def _reserve(file: IO[bytes], n_bytes: int) -> None:

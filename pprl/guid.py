@@ -9,14 +9,21 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 RandomBytes = Callable[[int], bytes]
 """A source of ``n`` random bytes; the operating system's by default, an argument everywhere."""
 
 GUID_BYTES = 16
+
+Guids = npt.NDArray[np.uint8]
+"""Shape (n, 16)."""
 
 TEXT_CHARACTERS = 36
 """Of a GUID as text."""
@@ -58,6 +65,37 @@ def new_guids(n: int, *, random_bytes: RandomBytes = os.urandom) -> npt.NDArray[
     guids[:, 6] = (guids[:, 6] & 0x0F) | 0x40
     guids[:, 8] = (guids[:, 8] & 0x3F) | 0x80
     return guids
+
+
+def new_guid(random_bytes: RandomBytes = os.urandom) -> str:
+    """Draw one, as text."""
+    return to_text(new_guids(1, random_bytes=random_bytes))[0]
+
+
+def as_values(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.bytes_]:
+    """GUIDs, or other rows of bytes of one length, as values that can be sorted and compared, shape (n,).
+
+    They drop zeros at the end, which all of one length do alike.
+    """
+    return np.ascontiguousarray(rows).view(f"S{rows.shape[1]}")[:, 0]
+
+
+def guid_column(guids: Guids, there: npt.NDArray[np.bool_] | None = None) -> pa.StringArray:
+    """GUIDs as an Arrow array of text, without a Python object for each.
+
+    Parameters
+    ----------
+    guids : ndarray of uint8, shape (n, 16)
+        Need not be contiguous.
+    there : ndarray of bool, shape (n,), optional
+        Which are GUIDs; the others are empty texts. All are by default.
+    """
+    import pyarrow as pa
+
+    characters = to_characters(guids if there is None else guids[there])
+    lengths = np.full(len(guids), TEXT_CHARACTERS) if there is None else np.where(there, TEXT_CHARACTERS, 0)
+    ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.StringArray.from_buffers(len(guids), pa.py_buffer(ends), pa.py_buffer(characters))
 
 
 def to_characters(guids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

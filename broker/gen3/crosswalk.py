@@ -22,8 +22,8 @@ import numpy as np
 
 from broker.releases.files import CSV, JSON, Extra
 from pprl.errors import GovernanceError
-from pprl.guid import to_text
-from pprl.release.table import Content, values
+from pprl.guid import as_values, to_text
+from pprl.release.table import Content
 
 CROSSWALK, INFO, MDS = "crosswalk", "crosswalk-info", "mds"
 """Roles of the files."""
@@ -177,7 +177,7 @@ def _by_datasets(content: Content, crosswalk: Crosswalk) -> list[_Subjects]:
     table = content.table
     mapped = np.array([name in crosswalk.datasets for name in table.names], np.bool_)
     rows = np.flatnonzero(mapped[table.dataset]) if len(table) else np.empty(0, np.int64)
-    entity = values(table.entity[rows])
+    entity = as_values(table.entity[rows])
     # A table is in the order of its entities: an entity's rows stand together, its datasets ascending.
     is_first = np.ones(len(rows), np.bool_)
     is_first[1:] = entity[1:] != entity[:-1]

@@ -11,15 +11,10 @@ from sqlalchemy.orm import Session
 from broker import journal
 from broker.store.tables import Party, PartyKind, SiteKey
 from pprl.errors import ConflictError, GovernanceError, KeyFileError, NotFoundError
-from pprl.guid import RandomBytes, new_guids, to_text
+from pprl.guid import RandomBytes, new_guid
 from pprl.package import Recipient, VerifyKey
 
 _MOST_CHARACTERS = 80
-
-
-def new_id(random_bytes: RandomBytes) -> str:
-    """A random public id."""
-    return to_text(new_guids(1, random_bytes=random_bytes))[0]
 
 
 def create_party(
@@ -62,7 +57,7 @@ def create_party(
     if session.scalar(select(Party.key).where(Party.name == name)) is not None:
         raise ConflictError(f"there is a party {name!r} already; choose another name")
     party = Party(
-        id=new_id(random_bytes),
+        id=new_guid(random_bytes),
         kind=kind,
         name=name,
         recipient=None if recipient is None else str(recipient),
@@ -125,9 +120,7 @@ def revoke_site_key(session: Session, party: Party, *, by: str, now: datetime) -
     NotFoundError
         The party has none.
     """
-    row = session.scalars(
-        select(SiteKey).where(SiteKey.party_key == party.key, SiteKey.revoked_at.is_(None))
-    ).first()
+    row = _standing_key(session, party)
     if row is None:
         raise NotFoundError(f"{party.name!r} has no signing key")
     row.revoked_at = now
@@ -136,10 +129,14 @@ def revoke_site_key(session: Session, party: Party, *, by: str, now: datetime) -
 
 def site_key(session: Session, party: Party) -> VerifyKey | None:
     """The key whose signatures count for a site now."""
-    public = session.scalar(
-        select(SiteKey.public).where(SiteKey.party_key == party.key, SiteKey.revoked_at.is_(None))
-    )
-    return None if public is None else VerifyKey.parse(public)
+    row = _standing_key(session, party)
+    return None if row is None else VerifyKey.parse(row.public)
+
+
+def _standing_key(session: Session, party: Party) -> SiteKey | None:
+    return session.scalars(
+        select(SiteKey).where(SiteKey.party_key == party.key, SiteKey.revoked_at.is_(None))
+    ).first()
 
 
 def find_party(session: Session, name: str) -> Party:

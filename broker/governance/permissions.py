@@ -16,11 +16,10 @@ from sqlalchemy.orm import Session, aliased
 
 from broker import journal
 from broker.governance.acts import Act, require
-from broker.governance.parties import new_id
 from broker.governance.relations import is_valid, role_in
 from broker.store.tables import Dataset, Party, Permission, PermissionRecipient, Project, Role, Use
 from pprl.errors import ConflictError, GovernanceError
-from pprl.guid import RandomBytes
+from pprl.guid import RandomBytes, new_guid
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def grant(
         standing.revoked_at, standing.revoked_by_key = now, approver.key
         session.flush()
     permission = Permission(
-        id=new_id(random_bytes),
+        id=new_guid(random_bytes),
         project_key=project.key,
         left_key=first.key,
         right_key=second.key,

@@ -10,11 +10,10 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from broker import journal
-from broker.governance.parties import new_id
 from broker.governance.relations import role_in
 from broker.store.tables import Dataset, Member, Party, PartyKind, Project, Role
 from pprl.errors import ConflictError, GovernanceError, NotFoundError
-from pprl.guid import RandomBytes
+from pprl.guid import RandomBytes, new_guid
 from pprl.schema import Schema
 from pprl.suppression import SMALL
 
@@ -64,7 +63,7 @@ def create_project(
     if session.scalar(select(Project.key).where(Project.name == schema.project)) is not None:
         raise ConflictError(f"there is a project {schema.project!r} already")
     project = Project(
-        id=new_id(random_bytes),
+        id=new_guid(random_bytes),
         name=schema.project,
         epoch=schema.epoch,
         schema_json=schema.canonical_json(),
@@ -213,7 +212,7 @@ def create_dataset(
     if session.scalar(select(Dataset.key).where(Dataset.project_key == project.key, Dataset.name == name)):
         raise ConflictError(f"the project has a dataset {name!r} already")
     dataset = Dataset(
-        id=new_id(random_bytes),
+        id=new_guid(random_bytes),
         project_key=project.key,
         site_key=site.key,
         name=name,

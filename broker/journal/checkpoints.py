@@ -9,15 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.journal.chain import canonical
 from broker.store.tables import Checkpoint, JournalEntry, StoreFact
 from pprl.errors import JournalError, KeyFileError
-from pprl.package.text_keys import PublicTextKey, SecretTextKey
+from pprl.package.signing import Ed25519PublicText, Ed25519SecretText
 
 _SIGNED_PREFIX = b"pprl journal checkpoint v1\0"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -25,7 +23,7 @@ _MAX_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class JournalVerifyKey(PublicTextKey):
+class JournalVerifyKey(Ed25519PublicText):
     """The public half of a journal key; ``str`` gives ``pprljournal1...``.
 
     Attributes
@@ -36,6 +34,7 @@ class JournalVerifyKey(PublicTextKey):
 
     prefix: ClassVar[str] = "pprljournal"
     what: ClassVar[str] = "a journal's public key"
+    unfit: ClassVar[str] = "the signature does not fit the checkpoint"
 
     public: bytes
 
@@ -44,7 +43,7 @@ class JournalVerifyKey(PublicTextKey):
 
 
 @dataclass(frozen=True, slots=True)
-class JournalKey(SecretTextKey):
+class JournalKey(Ed25519SecretText):
     """The secret key that checkpoints are signed with; best kept where the database's administrators cannot read it.
 
     Attributes
@@ -67,12 +66,7 @@ class JournalKey(SecretTextKey):
     @property
     def public_half(self) -> JournalVerifyKey:
         """The public half."""
-        key = Ed25519PrivateKey.from_private_bytes(self.secret)
-        return JournalVerifyKey(key.public_key().public_bytes_raw())
-
-    def sign(self, message: bytes) -> bytes:
-        """A signature of 64 bytes (Ed25519, RFC 8032)."""
-        return Ed25519PrivateKey.from_private_bytes(self.secret).sign(message)
+        return JournalVerifyKey(self._public_bytes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +104,9 @@ class SignedCheckpoint:
         """Whether the signature is that of its signer."""
         try:
             key = JournalVerifyKey.parse(self.signer)
-            Ed25519PublicKey.from_public_bytes(key.public).verify(
-                bytes.fromhex(self.signature), self.message()
-            )
-        except (KeyFileError, InvalidSignature, ValueError):
+            return key.is_signed(bytes.fromhex(self.signature), self.message())
+        except (KeyFileError, ValueError):
             return False
-        return True
 
     def to_line(self) -> str:
         """A line of JSON."""

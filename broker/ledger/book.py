@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from broker import journal
 from broker.ledger.bulk import Held, cut, datasets_held, living_entities, named, pieces, read_records
 from broker.ledger.carry import NEW, Carried, Keys, carry_over
-from broker.ledger.rows import Changes, Digests, Guids, Rows, as_values, compare_deliveries, withdrawn_marks
+from broker.ledger.rows import Changes, Digests, Rows, compare_deliveries, withdrawn_marks
 from broker.store.tables import (
     ChangeKind,
     Entity,
@@ -30,7 +30,7 @@ from broker.store.tables import (
     WithdrawnRecord,
 )
 from pprl.errors import ConflictError
-from pprl.guid import RandomBytes
+from pprl.guid import GUID_BYTES, Guids, RandomBytes, as_values
 
 LEDGER_KEY = "ledger_key"
 _KEY_BYTES = 32
@@ -96,18 +96,41 @@ def changes_of(session: Session, records: Records) -> Changes:
     return compare_deliveries(held.guids, held.digests, records.guids, records.digests)
 
 
-def not_withdrawn(
-    session: Session, dataset_key: int, guids: Guids
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which records of a delivery may be linked: all but those that were withdrawn; one bool for each."""
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """What the store keeps of a dataset's withdrawn records.
+
+    Attributes
+    ----------
+    marks : ndarray of uint8, shape (n, 16)
+    key : bytes
+        Of the marks; none where there are none.
+    """
+
+    marks: Guids = field(repr=False)
+    key: bytes = field(repr=False)
+
+    def spares(self, guids: Guids) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Which records of a delivery may be linked: all but those that were withdrawn; one bool for each."""
+        if not len(self.marks):
+            return np.ones(len(guids), np.bool_)
+        return np.isin(as_values(withdrawn_marks(guids, self.key)), as_values(self.marks), invert=True)
+
+
+def withdrawn_of(session: Session, dataset_key: int) -> Withdrawn:
+    """The withdrawn records of a dataset."""
     marks = list(
         session.scalars(select(WithdrawnRecord.guid).where(WithdrawnRecord.dataset_key == dataset_key))
     )
-    if not marks:
-        return np.ones(len(guids), np.bool_)
-    gone = np.frombuffer(b"".join(marks), np.uint8).reshape(-1, guids.shape[1])
-    mine = withdrawn_marks(guids, ledger_key(session))
-    return np.isin(as_values(mine), as_values(gone), invert=True)
+    rows = np.frombuffer(b"".join(marks), np.uint8).reshape(-1, GUID_BYTES)
+    return Withdrawn(rows, ledger_key(session) if marks else b"")
+
+
+def not_withdrawn(
+    session: Session, dataset_key: int, guids: Guids
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which records of a delivery may be linked; see `Withdrawn.spares`."""
+    return withdrawn_of(session, dataset_key).spares(guids)
 
 
 def record_run(

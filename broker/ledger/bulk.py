@@ -10,9 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.ledger.carry import Keys
-from broker.ledger.rows import DIGEST_BYTES, Digests, Guids, Rows
+from broker.ledger.rows import DIGEST_BYTES, Digests, Rows
 from broker.store.tables import Dataset, Entity, LedgerRecord
-from pprl.guid import GUID_BYTES
+from pprl.guid import GUID_BYTES, Guids
 
 ROWS_AT_ONCE = 20_000
 NAMED_AT_ONCE = 5_000

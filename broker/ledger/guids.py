@@ -12,10 +12,9 @@ from sqlalchemy.orm import Session
 
 from broker.ledger.bulk import ROWS_AT_ONCE, cut, pieces
 from broker.ledger.carry import Keys
-from broker.ledger.rows import Guids
 from broker.store import Store
 from broker.store.tables import Entity, RecipientGuid
-from pprl.guid import GUID_BYTES, RandomBytes, new_guids
+from pprl.guid import GUID_BYTES, Guids, RandomBytes, new_guids
 
 
 def guids_given(session: Session, recipient_key: int, project_key: int) -> tuple[Keys, Guids]:

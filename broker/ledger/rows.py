@@ -17,13 +17,11 @@ import pyarrow as pa
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pprl.guid import GUID_BYTES
+from pprl.guid import GUID_BYTES, Guids, as_values
+from pprl.schema.columns import byte_rows
 
 DIGEST_BYTES = 32
 KEY_BYTES = 32
-
-Guids = npt.NDArray[np.uint8]
-"""Shape (n, 16)."""
 
 Digests = npt.NDArray[np.uint8]
 """Shape (n, 32)."""
@@ -103,11 +101,6 @@ def find(among: Guids, guids: Guids) -> Rows:
     wanted = as_values(guids)
     at = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
     return np.where(ordered[at] == wanted, order[at], -1).astype(np.int64)
-
-
-def as_values(guids: Guids) -> npt.NDArray[np.bytes_]:
-    """GUIDs as values that can be sorted and compared; they drop zeros at the end, which all of one length do alike."""
-    return np.ascontiguousarray(guids).view(f"S{GUID_BYTES}")[:, 0]
 
 
 def row_digests(batch: pa.RecordBatch, key: bytes) -> Digests:
@@ -205,8 +198,7 @@ def _width(column: pa.Array) -> int:
 
 def _bytes_of(column: pa.Array, width: int) -> npt.NDArray[np.uint8]:
     if pa.types.is_fixed_size_binary(column.type):
-        raw = np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, width)
-        return raw[column.offset : column.offset + len(column)]
+        return byte_rows(column)
     values = np.asarray(column.fill_null(0))
     return (
         np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"))).view(np.uint8).reshape(-1, width)

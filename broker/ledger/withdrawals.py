@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from broker import journal
 from broker.ledger.book import ledger_key
 from broker.ledger.bulk import cut, named, pieces
-from broker.ledger.rows import Guids, as_values, withdrawn_marks
+from broker.ledger.rows import withdrawn_marks
 from broker.store.tables import (
     ChangeKind,
     Dataset,
@@ -30,7 +30,7 @@ from broker.store.tables import (
     WithdrawnRecord,
 )
 from pprl.errors import GovernanceError
-from pprl.guid import RandomBytes, new_guids, to_text
+from pprl.guid import Guids, RandomBytes, as_values, new_guid
 
 
 def withdraw(
@@ -77,7 +77,7 @@ def withdraw(
     guids = guids[np.unique(as_values(guids), return_index=True)[1]]
     emptied, n_records = _take_out(session, dataset, cut(guids))
     withdrawal = Withdrawal(
-        id=to_text(new_guids(1, random_bytes=random_bytes))[0],
+        id=new_guid(random_bytes),
         dataset_key=dataset.key,
         requested_by_key=party.key,
         requested_at=now,

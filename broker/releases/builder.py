@@ -56,7 +56,7 @@ from broker.store.tables import (
     Withdrawal,
 )
 from pprl.errors import ConflictError, StoreError
-from pprl.guid import RandomBytes, new_guids, to_text
+from pprl.guid import RandomBytes, new_guid, new_guids, to_text
 from pprl.release.delta import make_delta
 from pprl.release.keys import ReleaseKey
 from pprl.release.manifest import MANIFEST_FILE, Base, ReleaseManifest, sign_manifest
@@ -165,7 +165,7 @@ def build_within(
     )
     digests = {file.name: file.content_sha256 for file in files}
     manifest = ReleaseManifest(
-        release=to_text(new_guids(1, random_bytes=random_bytes))[0],
+        release=new_guid(random_bytes),
         project=project.name,
         number=1 if last is None else last.release.number + 1,
         row_kind=scope.row_kind,

@@ -14,8 +14,8 @@ from broker.ledger.history import History, read_history
 from broker.releases.scope import Scope
 from broker.store import Store
 from broker.store.tables import Party, Project
-from pprl.guid import GUID_BYTES, RandomBytes
-from pprl.release.table import Content, Guids, MatchTable, match_table, superseded, values
+from pprl.guid import GUID_BYTES, Guids, RandomBytes, as_values
+from pprl.release.table import Content, MatchTable, match_table, superseded
 
 
 def content_for(
@@ -95,15 +95,17 @@ def _answers(
     previous: Content, table: MatchTable, known: tuple[Keys, Guids], history: History
 ) -> tuple[Guids, Guids]:
     """Of each GUID that the recipient had and has no more, those that took its place; zeros where nothing did."""
-    current = values(table.entity)
-    before = np.unique(np.concatenate([values(previous.table.entity), values(previous.superseded.previous)]))
+    current = as_values(table.entity)
+    before = np.unique(
+        np.concatenate([as_values(previous.table.entity), as_values(previous.superseded.previous)])
+    )
     gone = before[np.isin(before, current, invert=True)]
     keys, guids = known
-    order = np.argsort(values(guids))
+    order = np.argsort(as_values(guids))
     if not len(gone):
         return _stacked([]), _stacked([])
-    gone_keys = keys[order[np.searchsorted(values(guids), gone, sorter=order)]].tolist()
-    is_current = np.isin(values(guids), current)
+    gone_keys = keys[order[np.searchsorted(as_values(guids), gone, sorter=order)]].tolist()
+    is_current = np.isin(as_values(guids), current)
     guid_of = {
         key: guid.tobytes() for key, guid in zip(keys[is_current].tolist(), guids[is_current], strict=True)
     }

@@ -11,13 +11,11 @@ from typing import IO, cast
 import numpy as np
 import pyarrow as pa
 
-from broker.ledger.book import not_withdrawn
-from broker.ledger.rows import Guids
+from broker.ledger.book import withdrawn_of
 from broker.releases.files import delete_unused
 from broker.store import Store
 from broker.store.tables import Delivery
 from pprl.files import scratch_file
-from pprl.guid import GUID_BYTES
 from pprl.package import (
     Identity,
     Manifest,
@@ -27,7 +25,7 @@ from pprl.package import (
     open_package,
     write_package,
 )
-from pprl.schema.columns import RECORD_GUID, token_columns
+from pprl.schema.columns import RECORD_GUID, byte_rows, token_columns
 
 
 def redact(store: Store, delivery_key: int, *, identity: Identity, signing_key: SigningKey) -> int:
@@ -90,10 +88,11 @@ def redact(store: Store, delivery_key: int, *, identity: Identity, signing_key: 
 def _copy(store: Store, delivery: Delivery, package: Package, tokens: IO[bytes]) -> tuple[int, int]:
     """Copy the records that stay; gives how many stay and how many do not."""
     n_kept = n_gone = 0
+    with store.read() as session:
+        withdrawn = withdrawn_of(session, delivery.dataset_key)
     with pa.ipc.new_stream(tokens, token_columns(package.manifest.linkage_schema)) as stream:
         for batch in package:
-            with store.read() as session:
-                stays = not_withdrawn(session, delivery.dataset_key, _guids(batch))
+            stays = withdrawn.spares(byte_rows(batch.column(RECORD_GUID)))
             n_gone += int(np.count_nonzero(~stays))
             if stays.any():
                 n_kept += int(np.count_nonzero(stays))
@@ -118,9 +117,3 @@ def _write(
         sequence=manifest.sequence,
         valid_for=manifest.expires - manifest.created,
     )
-
-
-def _guids(batch: pa.RecordBatch) -> Guids:
-    column = batch.column(RECORD_GUID)
-    raw = np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, GUID_BYTES)
-    return raw[column.offset : column.offset + len(column)]

@@ -26,7 +26,7 @@ from broker.store.files import BulkFiles
 from broker.store.tables import StoreFact
 from broker.store.versions import check_version, upgrade
 from pprl.errors import StoreError
-from pprl.guid import RandomBytes, new_guids, to_text
+from pprl.guid import RandomBytes, new_guid
 
 STORE_ID = "store_id"
 
@@ -190,7 +190,7 @@ def init_store(
         upgrade(engine, location, new=True)
         store = Store(location, engine, clock=clock)
         with store.begin() as session:
-            session.add(StoreFact(name=STORE_ID, value=to_text(new_guids(1, random_bytes=random_bytes))[0]))
+            session.add(StoreFact(name=STORE_ID, value=new_guid(random_bytes)))
         return store
     except BaseException:
         engine.dispose()

@@ -26,20 +26,18 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pprl.errors import CorruptError
-from pprl.guid import GUID_BYTES
+from pprl.guid import GUID_BYTES, Guids, as_values
 from pprl.release.table import (
     ROWS_PER_BATCH,
     Content,
-    Guids,
     MatchTable,
     RowKind,
-    guid_column,
     guids_of,
+    guids_or_nothing,
     match_table,
     numbers_of,
     read_columns,
     superseded,
-    values,
 )
 
 CHANGES = ("added", "changed", "removed", "superseded", "ended")
@@ -96,10 +94,10 @@ class Delta:
             numbers = np.where(self.dataset[part] < 0, len(self.names), self.dataset[part])
             arrays = [
                 changes.take(pa.array(self.change[part])),
-                guid_column(self.entity[part]),
+                guids_or_nothing(self.entity[part]),
                 names.take(pa.array(numbers)),
-                guid_column(self.row[part]),
-                guid_column(self.previous[part]),
+                guids_or_nothing(self.row[part]),
+                guids_or_nothing(self.previous[part]),
             ]
             yield pa.record_batch(arrays, names=list(self.columns))
 
@@ -197,10 +195,10 @@ def apply_delta(previous: Content, delta: Delta, *, names: tuple[str, ...] | Non
     )
     says = delta.change >= _SUPERSEDED
     older = previous.superseded
-    kept = np.isin(values(older.previous), values(delta.previous[says]), invert=True)
+    kept = np.isin(as_values(older.previous), as_values(delta.previous[says]), invert=True)
     gone = np.concatenate([older.previous[kept], delta.previous[says]])
     successors = np.concatenate([older.entity[kept], delta.entity[says]])
-    not_back = np.isin(values(gone), values(table.entity), invert=True)
+    not_back = np.isin(as_values(gone), as_values(table.entity), invert=True)
     return Content(table, superseded(gone[not_back], successors[not_back]))
 
 
@@ -231,10 +229,10 @@ def _same_answers(previous: Content, now: Content) -> npt.NDArray[np.bool_]:
     before, after = previous.superseded, now.superseded
     old = np.concatenate([before.previous, before.entity], axis=1)
     new = np.concatenate([after.previous, after.entity], axis=1)
-    known = np.isin(values(new), values(old))
-    gone = np.isin(values(old), values(new), invert=True)
+    known = np.isin(as_values(new), as_values(old))
+    gone = np.isin(as_values(old), as_values(new), invert=True)
     touched = np.concatenate([after.previous[~known], before.previous[gone]])
-    same: npt.NDArray[np.bool_] = np.isin(values(after.previous), values(touched), invert=True)
+    same: npt.NDArray[np.bool_] = np.isin(as_values(after.previous), as_values(touched), invert=True)
     return same
 
 
@@ -244,7 +242,7 @@ def _keys(table: MatchTable, names: tuple[str, ...]) -> npt.NDArray[np.bytes_]:
 
 def _joined(row: Guids, dataset: npt.NDArray[np.int32]) -> npt.NDArray[np.bytes_]:
     """Dataset and row as one value."""
-    return values(np.concatenate([dataset.astype(">i4").view(np.uint8).reshape(-1, 4), row], axis=1))
+    return as_values(np.concatenate([dataset.astype(">i4").view(np.uint8).reshape(-1, 4), row], axis=1))
 
 
 def _renumbered(table: MatchTable, names: tuple[str, ...]) -> npt.NDArray[np.int32]:

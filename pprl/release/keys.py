@@ -9,15 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
-from pprl.errors import SignatureError
-from pprl.package.text_keys import PublicTextKey, SecretTextKey
+from pprl.package.signing import Ed25519PublicText, Ed25519SecretText
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseVerifyKey(PublicTextKey):
+class ReleaseVerifyKey(Ed25519PublicText):
     """The public half; ``str`` gives ``pprlrelease1...``.
 
     Attributes
@@ -28,27 +24,16 @@ class ReleaseVerifyKey(PublicTextKey):
 
     prefix: ClassVar[str] = "pprlrelease"
     what: ClassVar[str] = "a broker's public key of releases"
+    unfit: ClassVar[str] = "the signature does not fit; fetch the release again"
 
     public: bytes
 
     def __post_init__(self) -> None:
         self._check(self.public)
 
-    def verify(self, signature: bytes, message: bytes) -> None:
-        """Check a signature.
-
-        Raises
-        ------
-        SignatureError
-        """
-        try:
-            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
-        except (InvalidSignature, ValueError):
-            raise SignatureError("the signature does not fit; fetch the release again") from None
-
 
 @dataclass(frozen=True, slots=True)
-class ReleaseKey(SecretTextKey):
+class ReleaseKey(Ed25519SecretText):
     """The broker's secret key of releases.
 
     Attributes
@@ -71,10 +56,4 @@ class ReleaseKey(SecretTextKey):
     @property
     def public_half(self) -> ReleaseVerifyKey:
         """The public half."""
-        return ReleaseVerifyKey(
-            Ed25519PrivateKey.from_private_bytes(self.secret).public_key().public_bytes_raw()
-        )
-
-    def sign(self, message: bytes) -> bytes:
-        """A signature of 64 bytes."""
-        return Ed25519PrivateKey.from_private_bytes(self.secret).sign(message)
+        return ReleaseVerifyKey(self._public_bytes())

@@ -19,12 +19,9 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from pprl.errors import CorruptError
-from pprl.guid import GUID_BYTES, TEXT_CHARACTERS, from_characters, to_characters
+from pprl.guid import GUID_BYTES, TEXT_CHARACTERS, Guids, as_values, from_characters, guid_column
 
 RowKind = Literal["record", "subject"]
-Guids = npt.NDArray[np.uint8]
-"""Shape (n, 16)."""
-
 ROWS_PER_BATCH = 128 * 1024
 _BLOCK_BYTES = 4 * 1024 * 1024
 
@@ -63,7 +60,7 @@ class MatchTable:
     @property
     def n_entities(self) -> int:
         """How many different entities."""
-        return len(np.unique(values(self.entity)))
+        return len(np.unique(as_values(self.entity)))
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows as text."""
@@ -71,9 +68,9 @@ class MatchTable:
         for start in range(0, len(self), ROWS_PER_BATCH):
             part = slice(start, start + ROWS_PER_BATCH)
             arrays = [
-                guid_column(self.entity[part]),
+                guids_or_nothing(self.entity[part]),
                 names.take(pa.array(self.dataset[part])),
-                guid_column(self.row[part]),
+                guids_or_nothing(self.row[part]),
             ]
             yield pa.record_batch(arrays, names=list(self.columns))
 
@@ -102,7 +99,7 @@ class Superseded:
         """The rows as text."""
         for start in range(0, len(self), ROWS_PER_BATCH):
             part = slice(start, start + ROWS_PER_BATCH)
-            arrays = [guid_column(self.previous[part]), guid_column(self.entity[part])]
+            arrays = [guids_or_nothing(self.previous[part]), guids_or_nothing(self.entity[part])]
             yield pa.record_batch(arrays, names=list(self.columns))
 
 
@@ -280,17 +277,9 @@ def numbers_of(parts: Sequence[pa.StringArray], names: Sequence[str], *, what: s
     return np.concatenate(found)
 
 
-def guid_column(guids: Guids) -> pa.StringArray:
-    """GUIDs as an array of text, without a Python object for each; none is an empty text."""
-    there = guids.any(axis=1)
-    characters = to_characters(guids[there])
-    starts = np.concatenate([[0], np.cumsum(np.where(there, TEXT_CHARACTERS, 0))]).astype(np.int32)
-    return pa.StringArray.from_buffers(len(guids), pa.py_buffer(starts), pa.py_buffer(characters))
-
-
-def values(guids: Guids) -> npt.NDArray[np.bytes_]:
-    """GUIDs as values that can be sorted and compared, shape (n,)."""
-    return np.ascontiguousarray(guids).view(f"S{guids.shape[1]}")[:, 0]
+def guids_or_nothing(guids: Guids) -> pa.StringArray:
+    """GUIDs as an array of text; none, which is zeros, is an empty text."""
+    return guid_column(guids, np.asarray(guids.any(axis=1)))
 
 
 def halves(guids: Guids) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:

@@ -15,6 +15,8 @@ Bit p of a filter is bit ``p % 8`` of byte ``p // 8``.
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from pprl.guid import GUID_BYTES
@@ -77,3 +79,18 @@ def token_columns(schema: Schema) -> pa.Schema:
         pa.field(stratum_column(stratum.name), pa.uint8(), nullable=False) for stratum in schema.strata
     ]
     return pa.schema(columns)
+
+
+def byte_rows(column: pa.FixedSizeBinaryArray) -> npt.NDArray[np.uint8]:
+    """The values of a column without null, shape (n, bytes), without a copy."""
+    width = column.type.byte_width
+    data = np.frombuffer(column.buffers()[1], dtype=np.uint8)
+    rows = data[column.offset * width : (column.offset + len(column)) * width]
+    return rows.reshape(len(column), width)  # may be of no rows
+
+
+def byte_column(rows: npt.NDArray[np.generic]) -> pa.FixedSizeBinaryArray:
+    """Rows of an array as a column; without a copy where they lie one behind the other."""
+    rows = np.ascontiguousarray(rows)
+    width = rows.shape[1] * rows.itemsize
+    return pa.Array.from_buffers(pa.binary(width), len(rows), [None, pa.py_buffer(rows)])

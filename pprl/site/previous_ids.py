@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from pprl.errors import InputError
 from pprl.guid import GUID_BYTES, TEXT_CHARACTERS, from_characters
+from pprl.schema.columns import byte_column, byte_rows
 from pprl.site.ids_file import HEADER
 from pprl.site.readers.delimited import DelimitedFile
 from pprl.site.readers.local_ids import LocalIds
@@ -83,7 +84,7 @@ class PreviousIds:
         self._high = np.empty(self.n_ids, np.uint64)
         at = 0
         for batch in order:
-            hashes, guids = map(_bytes_of, batch.columns)
+            hashes, guids = map(byte_rows, batch.columns)
             self._high[at : at + len(hashes)] = hashes.view(">u8")[:, 0]
             ordered.write(np.concatenate([hashes, guids], axis=1).tobytes())
             at += len(hashes)
@@ -126,7 +127,7 @@ class PreviousIds:
                     raise self._error("not a GUID; 36 characters are expected", n_rows + wrong, _GUID)
                 guids.add(texts, on_missing=lambda number: self._error("no GUID", number, _GUID))
                 ids.add(local_ids, on_missing=lambda number: self._error("no local id", number, _LOCAL))
-                yield pa.record_batch([_column(_hashes(local_ids)), _column(raw)], schema=_ROW)
+                yield pa.record_batch([byte_column(_hashes(local_ids)), byte_column(raw)], schema=_ROW)
                 n_rows += batch.num_rows
                 advance(source.bytes_read - reported)
                 reported = source.bytes_read
@@ -203,15 +204,3 @@ def _hashes(local_ids: pa.StringArray) -> npt.NDArray[np.uint8]:
     halves[:, 0] = np.fromiter(map(hash, texts), np.int64, len(texts))
     halves[:, 1] = np.fromiter((hash(text + "\0") for text in texts), np.int64, len(texts))
     return halves.view(np.uint8)
-
-
-def _column(values: npt.NDArray[np.uint8]) -> pa.FixedSizeBinaryArray:
-    values = np.ascontiguousarray(values)
-    return pa.Array.from_buffers(pa.binary(values.shape[1]), len(values), [None, pa.py_buffer(values)])
-
-
-def _bytes_of(column: pa.FixedSizeBinaryArray) -> npt.NDArray[np.uint8]:
-    """Shape (n, 16)."""
-    width = column.type.byte_width
-    raw = np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, width)
-    return raw[column.offset : column.offset + len(column)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,7 @@ import pyarrow.compute as pc
 
 from pprl.guid import GUID_BYTES
 from pprl.schema import FieldSpec, Kind, Schema, Tokens
-from pprl.schema.columns import exact_parts, token_columns
+from pprl.schema.columns import byte_column, exact_parts, token_columns
 from pprl.site.encode.bloom import TokenHasher
 from pprl.site.encode.diffusion import Diffusion
 from pprl.site.encode.exact import date_part, exact_tokens, exact_tokens_of_few, match_key_values
@@ -93,12 +92,12 @@ class Encoder:
         presence = np.zeros(batch.num_rows, dtype=np.uint32)
         for bit, name in enumerate(schema.field_names):
             presence |= present[name].astype(np.uint32) << np.uint32(bit)
-        columns: list[pa.Array] = [_as_binary(guids.reshape(-1, GUID_BYTES)), pa.array(presence)]
+        columns: list[pa.Array] = [byte_column(guids.reshape(-1, GUID_BYTES)), pa.array(presence)]
         if schema.filter.layout == "record":
-            columns.append(_as_binary(self._record_filters(batch)))
+            columns.append(byte_column(self._record_filters(batch)))
         elif schema.filter.layout == "field":
             for name in schema.filter_names:
-                columns.append(_as_binary(self._field_filters(batch, schema.field(name))))
+                columns.append(byte_column(self._field_filters(batch, schema.field(name))))
             for field in schema.fields:
                 columns += [self._exact(batch, field, part) for part in exact_parts(field)]
         for key in schema.match_keys:
@@ -155,10 +154,3 @@ def _with_blanks(dates: pa.StringArray) -> pa.StringArray:
         for date in dates.filter(partly).to_pylist()
     ]
     return pc.replace_with_mask(dates, partly, pa.array(known, pa.string())) if known else dates
-
-
-def _as_binary(rows: npt.NDArray[Any]) -> pa.Array:
-    """Rows of a C-ordered array as fixed-size binary, without a copy."""
-    rows = np.ascontiguousarray(rows)
-    width = rows.shape[1] * rows.itemsize
-    return pa.Array.from_buffers(pa.binary(width), len(rows), [None, pa.py_buffer(rows)])
