@@ -5,16 +5,14 @@ All sites use one private key, which gives what tokens of several keys give once
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
-from pyspark.sql import SparkSession
 from pyspark.sql import functions as f
 from spindle_token import generate_pem_keys, tokenize
 from spindle_token.opprl import OpprlV2
 
 from benchmarks.peers.report import Stopwatch, arguments, report
+from benchmarks.peers.spark import start_spark
 
 _ATTRIBUTES = {
     "given_name": OpprlV2.first_name,
@@ -32,22 +30,13 @@ def main(job: dict[str, Any]) -> None:
 
     ``files`` (site to cleaned CSV), ``kinds`` (of their fields), ``tokens`` (numbers), ``workers``, ``out`` (folder).
     """
-    os.environ["PYSPARK_PYTHON"] = sys.executable  # for Spark's workers
     private_key, _ = generate_pem_keys()
     of_kind = {kind: name for name, kind in job["kinds"].items() if kind in _ATTRIBUTES}
     columns = {_ATTRIBUTES[kind]: name for kind, name in of_kind.items()}
     tokens = [getattr(OpprlV2, f"token{number}") for number in job["tokens"]]
     watch = Stopwatch()
     with watch.part("start"):
-        spark = (
-            SparkSession.builder.master(f"local[{job['workers']}]")
-            .config("spark.ui.enabled", "false")
-            .config("spark.driver.memory", "3g")
-            .config("spark.driver.host", "localhost")
-            .config("spark.sql.legacy.timeParserPolicy", "CORRECTED")
-            .getOrCreate()
-        )
-        spark.sparkContext.setLogLevel("ERROR")
+        spark = start_spark(job["workers"])
     birth = of_kind["birth_date"]
     with watch.part("tokenise"):
         for site, path in job["files"].items():

@@ -8,20 +8,17 @@ Spark. Not timed: imports, the making of the RSA key.
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
-from pyspark.sql import SparkSession
 from spindle_token import generate_pem_keys, tokenize
 from spindle_token.opprl import OpprlV2
 
 from benchmarks.peers.report import Stopwatch, arguments, report
+from benchmarks.peers.spark import start_spark
 
 
 def main(job: dict[str, Any]) -> None:
     """Do the job: ``records`` (CSV as the site has it), ``out`` (folder to write), ``workers``."""
-    os.environ["PYSPARK_PYTHON"] = sys.executable  # for Spark's workers
     private_key, _ = generate_pem_keys()
     columns = {
         OpprlV2.first_name: "given_name",
@@ -32,16 +29,7 @@ def main(job: dict[str, Any]) -> None:
     tokens = [getattr(OpprlV2, f"token{number}") for number in range(1, 7)]
     watch = Stopwatch()
     with watch.part("start"):
-        spark = (
-            SparkSession.builder.master(f"local[{job['workers']}]")
-            .config("spark.ui.enabled", "false")
-            .config("spark.driver.memory", "3g")
-            .config("spark.driver.host", "localhost")
-            .config("spark.sql.files.minPartitionNum", 2 * job["workers"])
-            .config("spark.sql.legacy.timeParserPolicy", "CORRECTED")
-            .getOrCreate()
-        )
-        spark.sparkContext.setLogLevel("ERROR")
+        spark = start_spark(job["workers"], **{"spark.sql.files.minPartitionNum": 2 * job["workers"]})
     with watch.part("timed"):
         people = spark.read.csv(job["records"], header=True).select("record_id", *columns.values())
         tokenize(people, columns, tokens, private_key).drop(*columns.values()).write.parquet(job["out"])
