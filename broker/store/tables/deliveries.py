@@ -58,6 +58,8 @@ class Upload(Base):
     n_received : int
         Bytes on the disk for certain, from the first one on.
     state : UploadState
+    job_key : int or None
+        The intake that was queued when its last byte came.
     created_at, expires_at : datetime
         An open one is cleared away when it has expired.
     """
@@ -72,6 +74,7 @@ class Upload(Base):
     n_bytes: Mapped[Count]
     n_received: Mapped[Count]
     state: Mapped[UploadState] = one_of(UploadState, "state")
+    job_key: Mapped[Key | None] = mapped_column(ForeignKey("jobs.key"))
     created_at: Mapped[Time]
     expires_at: Mapped[Time]
 

@@ -401,12 +401,14 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
+        sa.Column("job_key", KEY, nullable=True),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("expires_at", TIME, nullable=False),
         sa.ForeignKeyConstraint(["by_key"], ["parties.key"], name=op.f("fk_uploads_by_key_parties")),
         sa.ForeignKeyConstraint(
             ["dataset_key"], ["datasets.key"], name=op.f("fk_uploads_dataset_key_datasets")
         ),
+        sa.ForeignKeyConstraint(["job_key"], ["jobs.key"], name=op.f("fk_uploads_job_key_jobs")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_uploads")),
         sa.UniqueConstraint("id", name=op.f("uq_uploads_id")),
     )
