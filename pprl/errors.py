@@ -27,6 +27,7 @@ a token or a key; rows are named by number and values by field.
     ├── GovernanceError          a party asks for what cannot be
     │   ├── DeniedError          it may not do this
     │   ├── NotFoundError        there is no such thing, or none that it may know of
+    │   ├── AuthError            nobody knows who asks
     │   └── ConflictError        it exists already, or what there is stands against it
     └── CohortError              a cohort, reference or category map is wrong
 """
@@ -145,6 +146,13 @@ class DeniedError(GovernanceError):
 
 class NotFoundError(GovernanceError):
     """There is no such thing, or none that the party may know of."""
+
+
+class AuthError(GovernanceError):
+    """The caller is not known; what is wrong with the token is told to nobody."""
+
+    def __init__(self, message: str = "the caller is not known; a valid token is needed") -> None:
+        super().__init__(message)
 
 
 class ConflictError(GovernanceError):
