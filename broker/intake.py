@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from broker.matching.dataset import Dataset
 from broker.token_arrays import TokenArrays, drop_pages, row_bytes
@@ -195,16 +196,47 @@ def take_in(
             # Before the tokens are read, so that a mixture is refused at once.
             earlier = [(str(delivery.path), delivery.manifest) for delivery in deliveries]
             check_same_linkage([*earlier, (str(path), package.manifest)])
+            dataset = load(package, folder=folder, bytes_in_memory=bytes_in_memory)
             n_bytes = _token_bytes(package)
-            in_memory = n_bytes <= bytes_in_memory
-            bytes_in_memory -= n_bytes if in_memory else 0
-            with nullcontext() if in_memory else scratch_file(folder) as file:
-                arrays = TokenArrays(
-                    package.manifest.linkage_schema, package.manifest.n_records, file=file, folder=folder
-                )
-                deliveries.append(Delivery(path, package.manifest, _load(package, arrays)))
+            bytes_in_memory -= n_bytes if n_bytes <= bytes_in_memory else 0
+            deliveries.append(Delivery(path, package.manifest, dataset))
     register.record([delivery.manifest for delivery in deliveries])
     return deliveries
+
+
+def load(
+    package: Package,
+    *,
+    folder: Path,
+    bytes_in_memory: int = BYTES_IN_MEMORY,
+    look_at: Callable[[pa.RecordBatch], object] = lambda _: None,
+) -> Dataset:
+    """Load and check the records of an open package.
+
+    Parameters
+    ----------
+    package : Package
+        Open.
+    folder : Path
+        For the tokens of a large one: in a file without a name that is gone with the dataset.
+    bytes_in_memory : int
+        A package whose tokens fit into it is held in memory.
+    look_at : callable
+        Called with each batch, in order; whatever it makes of them counts only once the whole is loaded.
+
+    Raises
+    ------
+    PackageError
+        It is not what its manifest says.
+    """
+    in_memory = _token_bytes(package) <= bytes_in_memory
+    with nullcontext() if in_memory else scratch_file(folder) as file:
+        manifest = package.manifest
+        return _load(
+            package,
+            TokenArrays(manifest.linkage_schema, manifest.n_records, file=file, folder=folder),
+            look_at,
+        )
 
 
 def _token_bytes(package: Package) -> int:
@@ -216,9 +248,10 @@ def _token_bytes(package: Package) -> int:
     return n_bytes
 
 
-def _load(package: Package, arrays: TokenArrays) -> Dataset:
+def _load(package: Package, arrays: TokenArrays, look_at: Callable[[pa.RecordBatch], object]) -> Dataset:
     for batch in package:
         arrays.append(batch)
+        look_at(batch)
     columns = arrays.finish()
     manifest = package.manifest
     schema, guids = manifest.linkage_schema, columns[RECORD_GUID]

@@ -185,7 +185,7 @@ def authenticate(session: Session, text: str, *, now: datetime) -> Caller:
     ).first()
     if row is None:
         raise AuthError
-    token, party = row.tuple()
+    token, party = row
     # Bits, not branches: each of these takes the same time, and all are looked at.
     is_valid = (
         hmac.compare_digest(token.token_sha256, digest)

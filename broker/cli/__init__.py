@@ -14,6 +14,8 @@ COMMANDS = {
     "party": ("broker.cli.party:party", "Administer parties: sites, researchers, operators."),
     "project": ("broker.cli.project:project", "Administer projects, their members and datasets."),
     "permit": ("broker.cli.permit:permit", "Allow and forbid linkage: dataset by dataset, use by use."),
+    "serve": ("broker.cli.serve:serve", "Serve the broker's API and console."),
+    "work": ("broker.cli.serve:work", "Do the jobs of a store until told to stop."),
     "journal": ("broker.cli.journal:journal", "Read, sign and verify the journal."),
     "explain": ("broker.cli.explain:explain", "Explain why two records were linked, or why not."),
 }
@@ -28,7 +30,7 @@ def cli() -> None:
     Once:           pprl-broker keys new
     For every run:  pprl-broker link
     To look closer: pprl-broker explain
-    For a service:  pprl-broker store, party, project, permit, journal
+    For a service:  pprl-broker serve, work, store, party, project, permit, journal
     """
 
 

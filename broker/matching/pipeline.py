@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,8 +57,13 @@ class Linkage:
         return starts_of(self.datasets)
 
 
-def plan_for(datasets: Sequence[Dataset], candidates: Candidates = "auto") -> Plan:
-    """The plan of a run over these datasets.
+def plan_for(
+    datasets: Sequence[Dataset],
+    candidates: Candidates = "auto",
+    *,
+    allowed: Collection[frozenset[int]] | None = None,
+) -> Plan:
+    """The plan of a run over these datasets; ``allowed`` as of `make_plan`.
 
     Raises
     ------
@@ -66,7 +71,7 @@ def plan_for(datasets: Sequence[Dataset], candidates: Candidates = "auto") -> Pl
         There are no two records to compare.
     """
     sizes = [Size(dataset.name, len(dataset), dataset.duplicate_free) for dataset in datasets]
-    plan = make_plan(sizes, datasets[0].schema, candidates=candidates) if datasets else None
+    plan = make_plan(sizes, datasets[0].schema, candidates=candidates, allowed=allowed) if datasets else None
     if plan is None or not plan.comparisons:
         raise LinkageError(
             "there is nothing to link: give two datasets that hold records, or one that may hold duplicates"
@@ -80,6 +85,7 @@ def link(
     threshold: float = DEFAULT_THRESHOLD,
     seed: int = 0,
     candidates: Candidates = "auto",
+    allowed: Collection[frozenset[int]] | None = None,
     engine: Engine | None = None,
     progress: Progress = silent,
 ) -> Linkage:
@@ -95,6 +101,8 @@ def link(
         Of all samples; the same inputs and seed give the same links.
     candidates : {"auto", "all", "keys"}
         As of `make_plan`.
+    allowed : collection of frozenset of int, optional
+        As of `make_plan`: comparisons that are permitted. A dataset that takes part in none keeps a record an entity.
     engine : Engine, optional
         Where candidates are found and compared; this machine by default.
     progress : callable
@@ -110,7 +118,7 @@ def link(
     LinkageError
         There are no two records to compare.
     """
-    plan = plan_for(datasets, candidates)
+    plan = plan_for(datasets, candidates, allowed=allowed)
     engine = LocalEngine() if engine is None else engine
 
     def comparing() -> Iterator[Compared]:

@@ -11,7 +11,7 @@ anywhere. Times are for people.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
@@ -145,7 +145,13 @@ def word_steps(schema: Schema) -> int:
     return len(schema.filter_names) * schema.filter.n_bits // 64
 
 
-def make_plan(sizes: Sequence[Size], schema: Schema, *, candidates: Candidates = "auto") -> Plan:
+def make_plan(
+    sizes: Sequence[Size],
+    schema: Schema,
+    *,
+    candidates: Candidates = "auto",
+    allowed: Collection[frozenset[int]] | None = None,
+) -> Plan:
     """Plan the comparison of every two datasets, and of each with itself that may hold duplicates.
 
     Parameters
@@ -157,6 +163,8 @@ def make_plan(sizes: Sequence[Size], schema: Schema, *, candidates: Candidates =
     candidates : {"auto", "all", "keys", "lsh"}
         All pairs by filter up to `MAX_WORD_STEPS`, always, or never; never, but buckets besides match keys. By itself
         buckets are used where all pairs are too many and there are no match keys.
+    allowed : collection of frozenset of int, optional
+        Numbers of the two datasets, or of the one, that may be compared; all where it is not given.
 
     Returns
     -------
@@ -168,7 +176,7 @@ def make_plan(sizes: Sequence[Size], schema: Schema, *, candidates: Candidates =
     comparisons = tuple(
         _plan_one(sizes, left, right, schema, candidates)
         for left, right in numbers
-        if _n_possible(sizes, left, right)
+        if _n_possible(sizes, left, right) and (allowed is None or frozenset((left, right)) in allowed)
     )
     row_bytes = 32 + 8 * (word_steps(schema) + sum(key.n_values for key in schema.match_keys))
     tokens = row_bytes * sum(size.n_records for size in sizes)

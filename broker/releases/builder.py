@@ -89,6 +89,7 @@ def build_release(
     by: Party,
     datasets: Collection[str] | None = None,
     extras: Callable[[Content], Iterable[Extra]] = lambda _: (),
+    also: Callable[[Session, Release], object] = lambda _session, _release: None,
     random_bytes: RandomBytes = os.urandom,
 ) -> Release:
     """Build and publish a release to one recipient.
@@ -109,6 +110,8 @@ def build_release(
         Names; all that are permitted where it is not given.
     extras : callable
         Makes further files of the content, such as `broker.gen3.crosswalk.crosswalk_files`.
+    also : callable
+        Done in the transaction that publishes the release.
     random_bytes : callable
         ``random_bytes(k)`` gives ``k`` bytes.
 
@@ -131,7 +134,7 @@ def build_release(
     with store.read() as session:
         scope = scope_of(session, project, recipient, names=datasets, now=store.clock())
     return build_within(
-        store, project, recipient, scope, key=key, by=by, extras=extras, random_bytes=random_bytes
+        store, project, recipient, scope, key=key, by=by, extras=extras, also=also, random_bytes=random_bytes
     )
 
 
@@ -144,6 +147,7 @@ def build_within(
     key: ReleaseKey,
     by: Party,
     extras: Callable[[Content], Iterable[Extra]] = lambda _: (),
+    also: Callable[[Session, Release], object] = lambda _session, _release: None,
     random_bytes: RandomBytes = os.urandom,
 ) -> Release:
     """As `build_release`, of what the caller has found to be permitted; one of no dataset takes all rows back."""
@@ -195,7 +199,16 @@ def build_within(
         if (delivery := deliveries[dataset.name]) is not None
     }
     gone = _publish(
-        store, project, recipient, release, files, manifest, delivery_keys, by=by, random_bytes=random_bytes
+        store,
+        project,
+        recipient,
+        release,
+        files,
+        manifest,
+        delivery_keys,
+        by=by,
+        also=also,
+        random_bytes=random_bytes,
     )
     delete_unused(store, gone)
     return release
@@ -233,6 +246,7 @@ def _publish(
     delivery_keys: dict[int, int],
     *,
     by: Party,
+    also: Callable[[Session, Release], object],
     random_bytes: RandomBytes,
 ) -> list[str | None]:
     """Make a release known; gives the digests of the copies that are needed no more."""
@@ -267,6 +281,7 @@ def _publish(
             ReleaseFile.role == CONTENT, ReleaseFile.release_key == release.previous_key
         )
         gone = list(session.scalars(copies.returning(ReleaseFile.sha256)))
+        also(session, release)
         journal.append(
             session,
             "release.published",

@@ -1,0 +1,205 @@
+"""``pprl-broker serve``: the broker as a service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from broker.cli.location import store_options
+from pprl.console import note
+
+if TYPE_CHECKING:
+    from broker.auth import Authenticator
+
+_PATH = click.Path(path_type=Path)
+KEYS_VARIABLE = "PPRL_BROKER_KEYS"
+
+
+@click.command()
+@store_options
+@click.option(
+    "--keys",
+    "keys_folder",
+    envvar=KEYS_VARIABLE,
+    type=_PATH,
+    help=f"Folder of the broker's keys.  [default: keys/ beside the store's files; env: {KEYS_VARIABLE}]",
+)
+@click.option("--init", is_flag=True, help="Make the store and the keys where they are missing.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8440, show_default=True, help="0: any free one."
+)
+@click.option("--public-url", metavar="URL", help="How others reach it.  [default: http://HOST:PORT]")
+@click.option("--tls-certificate", type=_PATH, help="PEM file; with --tls-key, to answer by https.")
+@click.option("--tls-key", type=_PATH, help="PEM file.")
+@click.option("--no-workers", is_flag=True, help="Only answer; jobs are done by pprl-broker work elsewhere.")
+@click.option(
+    "--logins", "logins_file", type=_PATH, help="TOML file of trusted login services; see docs/auth.md."
+)
+@click.option(
+    "--policy",
+    "policy_file",
+    metavar="FILE|URL",
+    help="What callers with a login may do; a file, or an Arborist.",
+)
+@click.option("--open-metadata", is_flag=True, help="Let anybody read published metadata records.")
+def serve(
+    where: str,
+    files: Path | None,
+    keys_folder: Path | None,
+    init: bool,
+    host: str,
+    port: int,
+    public_url: str | None,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+    no_workers: bool,
+    logins_file: Path | None,
+    policy_file: str | None,
+    open_metadata: bool,
+) -> None:
+    """Serve the broker's API and console.
+
+    Answers on a loopback address unless told otherwise; put a server that speaks TLS in front of it, or give it a
+    certificate. Long work is done by two processes beside it, one of them for everything but linkage, so that a long
+    run holds nobody up. All can be killed at any time: what was begun is taken up again.
+
+    \b
+    Example:
+      pprl-broker serve --store store/ --init
+      pprl-broker party add operator "Broker's desk" --store store/
+      pprl-broker token new "Broker's desk" --name desk --until 2027-01-31 --store store/
+    """
+    import socket
+
+    import uvicorn
+
+    from broker.service.app import create_app
+    from broker.service.context import LOOPBACK, Broker, Settings
+    from broker.service.logs import set_up
+    from broker.store import locate, open_store
+    from broker.work import BrokerKeys, Kind
+    from broker.work.process import Supervisor
+
+    if (tls_certificate is None) != (tls_key is None):
+        raise click.UsageError("--tls-certificate and --tls-key go together")
+    location = locate(where, files=files)
+    keys_folder = keys_folder or location.folder / "keys"
+    if init:
+        if not location.is_sqlite or not location.sqlite_path.exists():
+            _init(where, files)
+        _, made = BrokerKeys.make_missing(keys_folder)
+        if made:
+            note(f"made {', '.join(made)} in {keys_folder}; keep a copy where the store's backups are not")
+    keys = BrokerKeys.load(keys_folder)
+    store = open_store(where, files=files)
+    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    port = listener.getsockname()[1]
+    scheme = "http" if tls_certificate is None else "https"
+    at = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    if host not in LOOPBACK and tls_certificate is None:
+        note(f"warning: {at} can be reached from elsewhere, and tokens would travel in the clear; use TLS")
+    broker = Broker(
+        store,
+        keys,
+        _authenticator(logins_file, policy_file),
+        Settings(public_url=public_url or at, open_metadata=open_metadata),
+    )
+    supervisor = None
+    if not no_workers:
+        others = [kind for kind in Kind if kind is not Kind.LINK]
+        supervisor = Supervisor(where, files, keys_folder, kinds=[list(Kind), others])
+    note(f"the broker answers at {at}; its console is at {at}/console/")
+    set_up()
+    config = uvicorn.Config(
+        create_app(broker),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ssl_certfile=tls_certificate,
+        ssl_keyfile=tls_key,
+        timeout_graceful_shutdown=10,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    try:
+        if supervisor is not None:
+            supervisor.start()
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        if supervisor is not None:
+            supervisor.stop()
+        store.close()
+
+
+def _init(where: str, files: Path | None) -> None:
+    from broker.journal import LOCAL, append
+    from broker.store import init_store
+    from pprl.errors import StoreError
+
+    try:
+        made = init_store(where, files=files)
+    except StoreError as error:
+        if "already" in str(error):
+            return
+        raise
+    with made, made.begin() as session:
+        append(session, "store.created", by=LOCAL, now=made.clock())
+    note(f"made a store in {made.location}")
+
+
+def _authenticator(logins_file: Path | None, policy_file: str | None) -> Authenticator:
+    from broker.auth import Authenticator
+
+    if logins_file is None and policy_file is None:
+        return Authenticator()
+    raise click.UsageError("logins are not there yet")
+
+
+@click.command()
+@store_options
+@click.option(
+    "--keys",
+    "keys_folder",
+    envvar=KEYS_VARIABLE,
+    type=_PATH,
+    help=f"Folder of the broker's keys.  [default: keys/ beside the store's files; env: {KEYS_VARIABLE}]",
+)
+@click.option(
+    "--kinds",
+    default="intake,link,release,withdraw",
+    show_default=True,
+    help="Kinds of jobs to do, with commas between them.",
+)
+def work(where: str, files: Path | None, keys_folder: Path | None, kinds: str) -> None:
+    """Do the jobs of a store until told to stop.
+
+    For machines beside the one that serves, on a store in PostgreSQL whose folder of files all of them see.
+
+    \b
+    Example:
+      pprl-broker serve --store postgresql://broker@db/broker --files /srv/broker --no-workers
+      pprl-broker work --store postgresql://broker@db/broker --files /srv/broker --kinds link
+    """
+    import signal
+    import threading
+    import time
+
+    from broker.service.logs import set_up
+    from broker.store import locate, open_store
+    from broker.work import BrokerKeys, Kind, Worker
+    from broker.work.housekeeping import Housekeeper
+
+    try:
+        chosen = [Kind(kind.strip()) for kind in kinds.split(",")]
+    except ValueError:
+        raise click.UsageError(f"--kinds takes some of {', '.join(Kind)}") from None
+    keys = BrokerKeys.load(keys_folder or locate(where, files=files).folder / "keys")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    set_up()
+    with open_store(where, files=files) as store:
+        housekeeper = Housekeeper(store, keys, monotonic=time.monotonic)
+        Worker(store, keys, kinds=chosen, stopping=stopping).run(between=housekeeper.tick)

@@ -1,0 +1,188 @@
+"""Releases: asked for, listed, fetched and acknowledged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import IO, Annotated
+
+from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from broker.governance import Act, Decision, may, no_such
+from broker.releases.acknowledgement import acknowledge
+from broker.releases.files import CONTENT
+from broker.service.dependencies import AskingDep
+from broker.service.idempotency import Answer, OnceDep
+from broker.service.models import Id, JobOut, NewRelease, Page, ReleaseOut
+from broker.service.paging import PieceDep
+from broker.service.problems import Refusal
+from broker.service.views import job_out, release_out
+from broker.store import BulkFiles
+from broker.store.tables import Party, Project, Release, ReleaseFile
+from broker.work import Kind, enqueue
+from broker.work.releasing import crosswalk_of
+from pprl.errors import NotFoundError
+
+router = APIRouter(tags=["releases"])
+
+ProjectId = Annotated[Id, Path(description="Id of a project.")]
+ReleaseId = Annotated[Id, Path(description="Id of a release.")]
+_RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})?")
+_PIECE_BYTES = 256 * 1024
+
+
+@router.post("/projects/{project_id}/releases", status_code=202, response_model=JobOut)
+def post_release(asking: AskingDep, once: OnceDep, project_id: ProjectId, body: NewRelease) -> JSONResponse:
+    """Make a release to a recipient, of all that is permitted or of some datasets."""
+    arguments = body.model_dump()
+    if body.crosswalk is not None:
+        crosswalk_of(arguments["crosswalk"])  # what cannot be is said now, not by the job
+
+    def act(session: Session) -> Answer:
+        project = asking.find(session, Act.MAKE_RELEASE, Project, project_id)
+        if session.scalar(select(Party.key).where(Party.id == body.recipient)) is None:
+            raise no_such(Party)
+        job = enqueue(
+            session,
+            Kind.RELEASE,
+            by=asking.party,
+            project=project,
+            arguments=arguments,
+            now=asking.now,
+            random_bytes=asking.broker.random_bytes,
+        )
+        return 202, job_out(session, job)
+
+    return once(act)
+
+
+@router.get("/releases")
+def list_releases(
+    asking: AskingDep,
+    piece: PieceDep,
+    project: Annotated[Id | None, Query(description="Of one project alone.")] = None,
+) -> Page[ReleaseOut]:
+    """The releases that the caller may see, over all projects."""
+    with asking.broker.store.read() as session:
+        asking.caller.check_act(Act.SEE_RELEASE)
+        rows = select(Release).order_by(Release.key)
+        if project is not None:
+            rows = rows.join(Project, Project.key == Release.project_key).where(Project.id == project)
+        seen = [
+            one
+            for one in session.scalars(rows)
+            if may(session, asking.party, Act.SEE_RELEASE, one, now=asking.now) is Decision.ALLOWED
+        ]
+        return piece.of_list(seen, lambda one: release_out(session, one, asking.broker))
+
+
+@router.get("/projects/{project_id}/releases")
+def list_project_releases(asking: AskingDep, piece: PieceDep, project_id: ProjectId) -> Page[ReleaseOut]:
+    """The releases of a project that the caller may see."""
+    with asking.broker.store.read() as session:
+        asking.find(session, Act.SEE_PROJECT, Project, project_id)
+    return list_releases(asking, piece, project_id)
+
+
+@router.get("/releases/{release_id}")
+def get_release(asking: AskingDep, release_id: ReleaseId) -> ReleaseOut:
+    """A release and its files."""
+    with asking.broker.store.read() as session:
+        release = asking.find(session, Act.SEE_RELEASE, Release, release_id)
+        return release_out(session, release, asking.broker)
+
+
+@router.get(
+    "/releases/{release_id}/files/{name}",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}}, 206: {}, 304: {}, 410: {}, 416: {}},
+)
+def get_file(
+    asking: AskingDep,
+    release_id: ReleaseId,
+    name: Annotated[str, Path(max_length=100)],
+    range_: Annotated[str | None, Header(alias="Range", max_length=100)] = None,
+    if_none_match: Annotated[str | None, Header(max_length=200)] = None,
+) -> Response:
+    """A file of a release, whole or in part."""
+    with asking.broker.store.read() as session:
+        release = asking.find(session, Act.FETCH_RELEASE, Release, release_id)
+        file = session.scalars(
+            select(ReleaseFile).where(
+                ReleaseFile.release_key == release.key, ReleaseFile.name == name, ReleaseFile.role != CONTENT
+            )
+        ).first()
+    if file is None:
+        raise no_such(ReleaseFile)
+    return send_file(asking.broker.store.files, file, range_, if_none_match)
+
+
+@router.post("/releases/{release_id}/acknowledge", response_model=ReleaseOut)
+def post_acknowledge(asking: AskingDep, once: OnceDep, release_id: ReleaseId) -> JSONResponse:
+    """Say that a release is applied, and so all before it."""
+
+    def act(session: Session) -> Answer:
+        release = asking.find(session, Act.ACKNOWLEDGE_RELEASE, Release, release_id)
+        acknowledge(session, release, session.get_one(Party, asking.party.key), now=asking.now)
+        return 200, release_out(session, release, asking.broker)
+
+    return once(act)
+
+
+def send_file(
+    files: BulkFiles, file: ReleaseFile, range_header: str | None, if_none_match: str | None
+) -> Response:
+    """Stream a file of a release, or a part of it.
+
+    Raises
+    ------
+    Refusal
+        Its bytes are gone, or the part is none.
+    """
+    if file.sha256 is None:
+        raise Refusal(
+            410, "the file is gone, as records in it were withdrawn; fetch the latest release", code="gone"
+        )
+    etag = f'"{file.sha256}"'
+    headers = {
+        "ETag": etag,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-store",
+        "Content-Disposition": f'attachment; filename="{file.name}"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    if if_none_match is not None and etag in if_none_match:
+        return Response(status_code=304, headers=headers)
+    start, end, status = 0, file.n_bytes, 200
+    asked = _RANGE.fullmatch(range_header.strip()) if range_header else None
+    if asked is not None:
+        start = int(asked[1])
+        end = min(int(asked[2]) + 1 if asked[2] else file.n_bytes, file.n_bytes)
+        if start >= file.n_bytes or end <= start:
+            raise Refusal(
+                416, "the file has no such part", headers={"Content-Range": f"bytes */{file.n_bytes}"}
+            )
+        status = 206
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.n_bytes}"
+    headers["Content-Length"] = str(end - start)
+    try:
+        handle = files.open(file.sha256)
+    except NotFoundError:
+        raise Refusal(
+            410, "the file is gone, as records in it were withdrawn; fetch the latest release", code="gone"
+        ) from None
+    return StreamingResponse(
+        _pieces(handle, start, end), status, headers=headers, media_type="application/octet-stream"
+    )
+
+
+def _pieces(handle: IO[bytes], start: int, end: int) -> Iterator[bytes]:
+    with handle:
+        handle.seek(start)
+        left = end - start
+        while left and (piece := handle.read(min(_PIECE_BYTES, left))):
+            left -= len(piece)
+            yield piece

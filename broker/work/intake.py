@@ -1,0 +1,278 @@
+"""Intake: an upload that is whole becomes the current delivery of its dataset, or is refused with a reason.
+
+::
+
+    upload --(digest)--> stored file --> delivery, received --(no withdrawn records)--> accepted; the one before goes
+
+Every step finds out what an earlier attempt has done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from broker import journal
+from broker.governance import Act, require
+from broker.intake import load
+from broker.releases.files import delete_unused
+from broker.releases.redaction import redact
+from broker.store import Store
+from broker.store.tables import (
+    Dataset,
+    Delivery,
+    DeliveryState,
+    Party,
+    Project,
+    SiteKey,
+    StoredFile,
+    Upload,
+    UploadState,
+)
+from broker.work.worker import Task
+from pprl.errors import (
+    ExpiredError,
+    GovernanceError,
+    PackageError,
+    ReplayedError,
+    SignatureError,
+    StoreError,
+    WrongKeyError,
+    WrongProjectError,
+    WrongSchemaError,
+)
+from pprl.guid import new_guid
+from pprl.package import Manifest, inspect_package, open_package
+
+
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """An upload and where it belongs."""
+
+    upload: Upload
+    dataset: Dataset
+    project: Project
+    party: Party
+
+
+def take_in(task: Task) -> None:
+    """Do a job of intake."""
+    store, now = task.store, task.store.clock()
+    with store.read() as session:
+        upload = session.scalars(select(Upload).where(Upload.id == task.job.arguments["upload"])).one()
+        dataset = session.get_one(Dataset, upload.dataset_key)
+        came = _Came(
+            upload,
+            dataset,
+            session.get_one(Project, dataset.project_key),
+            session.get_one(Party, upload.by_key),
+        )
+    delivery_key: int | None = None
+    try:
+        with store.read() as session:
+            require(session, came.party, Act.SUBMIT, came.dataset, now=now)
+        path = _stored(task, came)
+        manifest = _checked(store, came, path)
+        with task.progress("reading", manifest.payload_bytes) as advance:
+            delivery_key, sha256 = _received(task, came, manifest)
+            if sha256 is not None and redact(
+                store, delivery_key, identity=task.keys.identity, signing_key=task.keys.signing
+            ):
+                with store.read() as session:
+                    sha256 = session.get_one(Delivery, delivery_key).sha256
+            quality = None
+            if sha256 is not None:
+                quality = _quality(task, came, delivery_key, store.files.path(sha256), advance)
+        _accept(task, came, delivery_key, quality)
+    except (PackageError, GovernanceError) as error:
+        _refuse(task, came, delivery_key, _without_path(str(error), store, came))
+
+
+def _stored(task: Task, came: _Came) -> Path:
+    """Give the upload's file its name by digest; it may have it already."""
+    store, upload = task.store, came.upload
+    path = store.uploads / upload.id
+    with task.progress("checking the digest", upload.n_bytes):
+        if path.exists():
+            try:
+                store.files.adopt(path, sha256=upload.sha256)
+            except StoreError as error:
+                with store.read() as session:
+                    known = session.get(StoredFile, upload.sha256)
+                if known is None and "SHA-256" in str(error):
+                    raise PackageError(str(error)) from None
+                raise
+    return store.files.path(upload.sha256)
+
+
+def _checked(store: Store, came: _Came, path: Path) -> Manifest:
+    """What the manifest says, once it is for this dataset, from its site, and new."""
+    manifest = inspect_package(path)
+    project, dataset = came.project, came.dataset
+    if manifest.project != project.name or manifest.epoch != project.epoch:
+        raise WrongProjectError(
+            f"the package is for project {manifest.project!r}, epoch {manifest.epoch!r}; this is {project.name!r}, "
+            f"epoch {project.epoch!r}"
+        )
+    if manifest.dataset != dataset.name:
+        raise WrongProjectError(
+            f"the package is of the dataset {manifest.dataset!r} and was sent as {dataset.name!r}; tokenise it with "
+            f"--dataset {dataset.name}"
+        )
+    if manifest.schema_sha256 != project.schema_sha256:
+        raise WrongSchemaError(
+            "the package was made with another linkage schema than the project's; ask for it again"
+        )
+    with store.read() as session:
+        keys = session.scalars(
+            select(SiteKey.public).where(SiteKey.party_key == dataset.site_key, SiteKey.revoked_at.is_(None))
+        ).all()
+        others = session.scalars(
+            select(Delivery.manifest_json)
+            .join(Dataset, Dataset.key == Delivery.dataset_key)
+            .where(
+                Dataset.project_key == project.key,
+                Delivery.state == DeliveryState.ACCEPTED,
+                Delivery.dataset_key != dataset.key,
+            )
+        ).first()
+        _check_sequence(session, came, manifest)
+    if not keys:
+        raise SignatureError("the site has registered no signing key; register its .pub file first")
+    if manifest.signer not in keys:
+        raise SignatureError("the package is signed with a key that is not the site's registered one")
+    if manifest.expires <= store.clock():
+        raise ExpiredError("the package is past its expiry; tokenise anew")
+    if others is not None:
+        theirs = Manifest.model_validate_json(others)
+        if theirs.key_check != manifest.key_check:
+            raise WrongKeyError(
+                "the package was made with another linkage key than the project's other datasets; ask the key "
+                "authority which one is right"
+            )
+    return manifest
+
+
+def _check_sequence(session: Session, came: _Came, manifest: Manifest) -> None:
+    latest = session.scalars(
+        select(Delivery)
+        .where(
+            Delivery.dataset_key == came.dataset.key,
+            Delivery.state.in_([DeliveryState.ACCEPTED, DeliveryState.SUPERSEDED]),
+        )
+        .order_by(Delivery.sequence.desc())
+        .limit(1)
+    ).first()
+    if latest is None or manifest.sequence > latest.sequence:
+        return
+    raise ReplayedError(
+        f"the package is delivery {manifest.sequence} of the dataset, and delivery {latest.sequence} was accepted "
+        f"before; tokenise with --sequence {latest.sequence + 1} or higher"
+    )
+
+
+def _received(task: Task, came: _Came, manifest: Manifest) -> tuple[int, str | None]:
+    """The delivery's row; that of an earlier attempt where there is one."""
+    with task.store.begin() as session:
+        job = task.lease.hold(session)
+        known = (job.result or {}).get("delivery")
+        if known is not None:
+            row = session.scalars(select(Delivery).where(Delivery.id == known)).one()
+            return row.key, row.sha256
+        # A dataset's intakes are done one at a time, so what else is half-way was given up.
+        given_up = select(Delivery).where(
+            Delivery.dataset_key == came.dataset.key, Delivery.state == DeliveryState.RECEIVED
+        )
+        for other in session.scalars(given_up).all():
+            other.state, other.sha256, other.settled_at = DeliveryState.REFUSED, None, task.store.clock()
+            other.refusal = "its intake was given up; send it once more"
+        session.flush()
+        row = Delivery(
+            id=new_guid(task.random_bytes),
+            dataset_key=came.dataset.key,
+            sequence=manifest.sequence,
+            state=DeliveryState.RECEIVED,
+            sha256=came.upload.sha256,
+            payload_sha256=manifest.payload_sha256,
+            manifest_json=manifest.canonical_json(),
+            n_records=manifest.n_records,
+            received_by_key=came.party.key,
+            received_at=task.store.clock(),
+        )
+        session.add(row)
+        session.flush()
+        job.result = {"delivery": row.id}
+        return row.key, row.sha256
+
+
+def _quality(
+    task: Task, came: _Came, delivery_key: int, path: Path, advance: object
+) -> dict[str, object] | None:
+    """Read the whole package, which checks it, and describe it."""
+    store = task.store
+    created = inspect_package(path).created
+    with open_package(path, task.keys.identity, trusted=None, now=created, advance=advance) as package:  # type: ignore[arg-type]
+        records = load(package, folder=store.uploads)
+    del records
+    return None
+
+
+def _accept(task: Task, came: _Came, delivery_key: int, quality: dict[str, object] | None) -> None:
+    store = task.store
+    gone: list[str | None] = []
+    with store.begin() as session:
+        now = store.clock()
+        dataset = session.get_one(Dataset, came.dataset.key)
+        require(session, session.get_one(Party, came.party.key), Act.SUBMIT, dataset, now=now)
+        if dataset.retired_at is not None:
+            raise GovernanceError(f"the dataset {dataset.name!r} is retired and takes no deliveries")
+        row = session.get_one(Delivery, delivery_key)
+        earlier = select(Delivery).where(
+            Delivery.dataset_key == dataset.key, Delivery.state == DeliveryState.ACCEPTED
+        )
+        for other in session.scalars(earlier).all():
+            gone.append(other.sha256)
+            other.state, other.sha256, other.settled_at = DeliveryState.SUPERSEDED, None, now
+        session.flush()
+        row.state, row.settled_at, row.quality = DeliveryState.ACCEPTED, now, quality
+        task.lease.finish(session, {"delivery": row.id, "state": "accepted", "refusal": None}, now=now)
+        journal.append(
+            session,
+            "delivery.accepted",
+            by=came.party.id,
+            now=now,
+            subjects={"project": came.project.id, "dataset": dataset.id, "delivery": row.id},
+            counts={"records": row.n_records, "sequence": row.sequence},
+            digests={"payload": row.payload_sha256},
+        )
+    (store.uploads / came.upload.id).unlink(missing_ok=True)
+    delete_unused(store, gone)
+
+
+def _refuse(task: Task, came: _Came, delivery_key: int | None, reason: str) -> None:
+    """Tell the site why, and keep nothing of it."""
+    store = task.store
+    sha256: str | None = came.upload.sha256
+    with store.begin() as session:
+        now = store.clock()
+        subjects = {"project": came.project.id, "dataset": came.dataset.id}
+        result = {"delivery": None, "state": "refused", "refusal": reason}
+        if delivery_key is not None:
+            row = session.get_one(Delivery, delivery_key)
+            sha256 = row.sha256
+            row.state, row.sha256, row.settled_at, row.refusal = DeliveryState.REFUSED, None, now, reason
+            result["delivery"] = subjects["delivery"] = row.id
+        session.get_one(Upload, came.upload.key).state = UploadState.FAILED
+        task.lease.finish(session, result, now=now)
+        journal.append(session, "delivery.refused", by=came.party.id, now=now, subjects=subjects)
+    (store.uploads / came.upload.id).unlink(missing_ok=True)
+    delete_unused(store, [sha256, came.upload.sha256])
+
+
+def _without_path(message: str, store: Store, came: _Came) -> str:
+    """Say what is wrong with the package, not where the broker keeps it."""
+    path = str(store.files.path(came.upload.sha256))
+    return message.replace(f"{path}: ", "").replace(path, "the package")
