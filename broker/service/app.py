@@ -15,7 +15,6 @@ from broker.service.routes import journal, operations, parties, permissions, pro
 from broker.service.watching import Watching
 from pprl import __version__
 
-PREFIX = "/api/v1"
 MOST_BODY_BYTES = 8 * 1024 * 1024
 
 _DESCRIPTION = """\
@@ -66,8 +65,8 @@ def create_app(broker: Broker) -> FastAPI:
     app.state.metrics = Metrics(broker.store)
     add_handlers(app)
     for module in (parties, projects, permissions, work, releases, journal):
-        app.include_router(module.router, prefix=PREFIX, max_body_size=MOST_BODY_BYTES)
-    app.include_router(uploads.router, prefix=PREFIX)  # it limits what comes by what was announced
+        app.include_router(module.router, max_body_size=MOST_BODY_BYTES)
+    app.include_router(uploads.router)  # it limits what comes by what was announced
     app.include_router(operations.router)
     app.add_middleware(Watching, metrics=app.state.metrics)
     _describe_problems(app)

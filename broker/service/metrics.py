@@ -91,5 +91,5 @@ class _OfStore:
         )
         yield GaugeMetricFamily("pprl_broker_uploads_open", "Uploads that are not finished.", n_open)
         yield GaugeMetricFamily("pprl_broker_uploads_open_bytes", "What came of them.", int(n_bytes))
-        disk = shutil.disk_usage(self._store.location.folder)
+        disk = shutil.disk_usage(self._store.uploads)
         yield GaugeMetricFamily("pprl_broker_disk_free_bytes", "Room for bulk data.", disk.free)

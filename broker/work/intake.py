@@ -42,6 +42,7 @@ from pprl.errors import (
     StoreError,
     WrongKeyError,
     WrongProjectError,
+    WrongRecipientError,
     WrongSchemaError,
 )
 from pprl.guid import new_guid
@@ -75,7 +76,7 @@ def take_in(task: Task) -> None:
         with store.read() as session:
             require(session, came.party, Act.SUBMIT, came.dataset, now=now)
         path = _stored(task, came)
-        manifest = _checked(store, came, path)
+        manifest = _checked(task, came, path)
         with task.progress("reading", manifest.payload_bytes) as advance:
             delivery_key, sha256 = _received(task, came, manifest)
             if sha256 is not None and redact(
@@ -108,9 +109,13 @@ def _stored(task: Task, came: _Came) -> Path:
     return store.files.path(upload.sha256)
 
 
-def _checked(store: Store, came: _Came, path: Path) -> Manifest:
-    """What the manifest says, once it is for this dataset, from its site, and new."""
-    manifest = inspect_package(path)
+def _checked(task: Task, came: _Came, path: Path) -> Manifest:
+    """What the manifest says, once it is for this broker and dataset, from its site, and new."""
+    store, manifest = task.store, inspect_package(path)
+    if manifest.recipient != str(task.keys.identity.recipient):
+        raise WrongRecipientError(
+            "the package is sealed to somebody else; tokenise with --recipient and this broker's public key"
+        )
     project, dataset = came.project, came.dataset
     if manifest.project != project.name or manifest.epoch != project.epoch:
         raise WrongProjectError(
@@ -275,4 +280,4 @@ def _refuse(task: Task, came: _Came, delivery_key: int | None, reason: str) -> N
 def _without_path(message: str, store: Store, came: _Came) -> str:
     """Say what is wrong with the package, not where the broker keeps it."""
     path = str(store.files.path(came.upload.sha256))
-    return message.replace(f"{path}: ", "").replace(path, "the package")
+    return message.replace(f"{path}: ", "the package ").replace(path, "the package")

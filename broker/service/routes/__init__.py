@@ -1,1 +1,3 @@
 """The API, by what is acted on."""
+
+API = "/api/v1"

@@ -13,9 +13,10 @@ from broker.governance import Act
 from broker.journal.checkpoints import signed
 from broker.service.dependencies import AskingDep
 from broker.service.models import CheckpointOut, CheckpointsOut, EntriesOut, EntryOut, Id
+from broker.service.routes import API
 from broker.store.tables import Checkpoint, JournalEntry, Project, StoreFact
 
-router = APIRouter(tags=["journal"])
+router = APIRouter(prefix=API, tags=["journal"])
 
 After = Annotated[int, Query(ge=0, lt=1 << 53, description="Number of an entry.")]
 Limit = Annotated[int, Query(ge=1, le=500)]

@@ -31,7 +31,7 @@ def readyz(broker: BrokerDep) -> Health:
     """Database and disk can be used."""
     with broker.store.read() as session:
         session.scalar(select(StoreFact.value).limit(1))
-    if shutil.disk_usage(broker.store.location.folder).free < LEAST_FREE_BYTES:
+    if shutil.disk_usage(broker.store.uploads).free < LEAST_FREE_BYTES:
         raise Refusal(507, "the broker's disk is full")
     return Health(status="ok")
 

@@ -34,12 +34,13 @@ from broker.service.models import (
     TokenOut,
 )
 from broker.service.paging import PieceDep
+from broker.service.routes import API
 from broker.service.views import party_out, token_out
 from broker.store.tables import ApiToken, Party, PartyKind
 from pprl import __version__
 from pprl.package import Recipient, VerifyKey
 
-router = APIRouter(tags=["parties"])
+router = APIRouter(prefix=API, tags=["parties"])
 
 PartyId = Annotated[Id, Path(description="Id of a party.")]
 

@@ -14,11 +14,12 @@ from broker.service.dependencies import AskingDep
 from broker.service.idempotency import Answer, OnceDep
 from broker.service.models import CountOut, Id, NewPermission, Page, PermissionOut
 from broker.service.paging import PieceDep
+from broker.service.routes import API
 from broker.service.views import permission_out
 from broker.store.tables import Dataset, Party, Permission, Project, Use
 from pprl.errors import GovernanceError
 
-router = APIRouter(tags=["permissions"])
+router = APIRouter(prefix=API, tags=["permissions"])
 
 PermissionId = Annotated[Id, Path(description="Id of a permission.")]
 

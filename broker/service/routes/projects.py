@@ -35,12 +35,13 @@ from broker.service.models import (
     ProjectOut,
 )
 from broker.service.paging import PieceDep
+from broker.service.routes import API
 from broker.service.views import dataset_out, delivery_out, member_out, project_out
 from broker.store.tables import Dataset, Delivery, Member, Party, Project, Role
 from pprl.schema import parse_schema
 from pprl.suppression import SMALL
 
-router = APIRouter(tags=["projects"])
+router = APIRouter(prefix=API, tags=["projects"])
 
 ProjectId = Annotated[Id, Path(description="Id of a project.")]
 DatasetId = Annotated[Id, Path(description="Id of a dataset.")]

@@ -19,6 +19,7 @@ from broker.service.idempotency import Answer, OnceDep
 from broker.service.models import Id, JobOut, NewRelease, Page, ReleaseOut
 from broker.service.paging import PieceDep
 from broker.service.problems import Refusal
+from broker.service.routes import API
 from broker.service.views import job_out, release_out
 from broker.store import BulkFiles
 from broker.store.tables import Party, Project, Release, ReleaseFile
@@ -26,7 +27,7 @@ from broker.work import Kind, enqueue
 from broker.work.releasing import crosswalk_of
 from pprl.errors import NotFoundError
 
-router = APIRouter(tags=["releases"])
+router = APIRouter(prefix=API, tags=["releases"])
 
 ProjectId = Annotated[Id, Path(description="Id of a project.")]
 ReleaseId = Annotated[Id, Path(description="Id of a release.")]

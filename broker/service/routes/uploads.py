@@ -17,12 +17,13 @@ from broker.service.idempotency import Answer, OnceDep
 from broker.service.incoming import Incoming
 from broker.service.models import Id, NewUpload, UploadOut
 from broker.service.problems import Refusal
+from broker.service.routes import API
 from broker.service.views import upload_out
 from broker.store.tables import Dataset, Upload, UploadState
 from pprl.errors import ConflictError
 from pprl.guid import new_guid
 
-router = APIRouter(tags=["uploads"])
+router = APIRouter(prefix=API, tags=["uploads"])
 
 UploadId = Annotated[Id, Path(description="Id of an upload.")]
 MEDIA_TYPE = "application/offset+octet-stream"

@@ -26,12 +26,13 @@ from broker.service.models import (
 )
 from broker.service.paging import PieceDep
 from broker.service.problems import Refusal
+from broker.service.routes import API
 from broker.service.views import job_out, run_out, withdrawal_out
 from broker.store.tables import Dataset, Job, Party, Project, Run, RunFile, Withdrawal
 from broker.work import Kind, cancel, enqueue
 from pprl.guid import GUID_BYTES, from_text
 
-router = APIRouter(tags=["work"])
+router = APIRouter(prefix=API, tags=["work"])
 
 ProjectId = Annotated[Id, Path(description="Id of a project.")]
 DatasetId = Annotated[Id, Path(description="Id of a dataset.")]
