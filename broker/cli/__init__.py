@@ -16,6 +16,7 @@ COMMANDS = {
     "permit": ("broker.cli.permit:permit", "Allow and forbid linkage: dataset by dataset, use by use."),
     "serve": ("broker.cli.serve:serve", "Serve the broker's API and console."),
     "work": ("broker.cli.serve:work", "Do the jobs of a store until told to stop."),
+    "job": ("broker.cli.job:job", "Start, list, cancel and retry jobs."),
     "journal": ("broker.cli.journal:journal", "Read, sign and verify the journal."),
     "explain": ("broker.cli.explain:explain", "Explain why two records were linked, or why not."),
 }
@@ -30,7 +31,7 @@ def cli() -> None:
     Once:           pprl-broker keys new
     For every run:  pprl-broker link
     To look closer: pprl-broker explain
-    For a service:  pprl-broker serve, work, store, party, project, permit, journal
+    For a service:  pprl-broker serve, work, job, store, party, project, permit, journal
     """
 
 

@@ -51,4 +51,5 @@ def set_up(stream: TextIO = sys.stderr, *, level: int = logging.INFO) -> None:
     root.setLevel(level)
     # Requests are logged here; its own access log has paths.
     logging.getLogger("uvicorn.access").disabled = True
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
