@@ -43,9 +43,12 @@ types: $(STAMP)      ## Static types
 
 check: lint types test ## All of the above; what CI runs
 
-lock:                ## Rewrite requirements.lock from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --python-version 3.11 \
-	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+LOCK := uv pip compile pyproject.toml --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --quiet
+
+lock:                ## Rewrite the locked requirements from pyproject.toml (needs uv)
+	$(LOCK) --all-extras --group dev --output-file requirements.lock
+	$(LOCK) --extra broker --extra service --group build --constraint requirements.lock \
+	  --output-file docs/operations/requirements.lock
 
 clean:               ## Remove the environments and everything made
 	rm -rf $(VENV) .venv-* .cache demo build dist
