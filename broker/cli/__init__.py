@@ -12,6 +12,7 @@ COMMANDS = {
     "link": ("broker.cli.link:link", "Link the records of several packages and write match tables."),
     "store": ("broker.cli.store:store", "Make and keep the store: the broker's database and bulk data."),
     "party": ("broker.cli.party:party", "Administer parties: sites, researchers, operators."),
+    "token": ("broker.cli.token:token", "Make, list and revoke the tokens that parties come with."),
     "project": ("broker.cli.project:project", "Administer projects, their members and datasets."),
     "permit": ("broker.cli.permit:permit", "Allow and forbid linkage: dataset by dataset, use by use."),
     "serve": ("broker.cli.serve:serve", "Serve the broker's API and console."),
@@ -31,7 +32,7 @@ def cli() -> None:
     Once:           pprl-broker keys new
     For every run:  pprl-broker link
     To look closer: pprl-broker explain
-    For a service:  pprl-broker serve, work, job, store, party, project, permit, journal
+    For a service:  pprl-broker serve, work, job, store, party, token, project, permit, journal
     """
 
 

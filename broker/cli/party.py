@@ -163,3 +163,54 @@ def disable(name: str, where: str, files: Path | None) -> None:
         found = find_party(session, name)
         disable_party(session, found, by=LOCAL, now=store.clock())
     note(f"{found.name} is disabled")
+
+
+@party.command()
+@click.argument("name")
+@click.option("--issuer", required=True, metavar="URL", help="The login service, as in its claim iss.")
+@click.option("--subject", required=True, metavar="SUB", help="Whom it means, as in its claim sub.")
+@click.option("--remove", is_flag=True, help="Let this login be the party no more.")
+@store_options
+def login(name: str, issuer: str, subject: str, remove: bool, where: str, files: Path | None) -> None:
+    """Let somebody who logs in with Fence or OpenID Connect be a party.
+
+    The service trusts the issuers of its own settings alone; this tells who their people are here.
+
+    \b
+    Example:
+      pprl-broker party login "Dr. Gray" --issuer https://data.example.org/user --subject 42 --store store/
+    """
+    from broker.auth import link_identity, unlink_identity
+    from broker.governance import find_party
+    from broker.journal import LOCAL
+
+    with opened(where, files) as store, store.begin() as session:
+        found, now = find_party(session, name), store.clock()
+        change = unlink_identity if remove else link_identity
+        change(session, found, issuer=issuer, subject=subject, by=LOCAL, now=now)
+    note(f"the login is {found.name} {'no more' if remove else 'from now on'}")
+
+
+@party.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@store_options
+def logins(name: str, as_json: bool, where: str, files: Path | None) -> None:
+    """List the logins that are a party.
+
+    \b
+    Example:
+      pprl-broker party logins "Dr. Gray" --store store/
+    """
+    from broker.auth import list_identities
+    from broker.governance import find_party
+
+    with opened(where, files) as store, store.read() as session:
+        rows = [
+            {"issuer": one.issuer, "subject": one.subject, "since": day(one.created_at)}
+            for one in list_identities(session, find_party(session, name))
+        ]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    table(("issuer", "subject", "since"), ((row["issuer"], row["subject"], row["since"]) for row in rows))
