@@ -81,6 +81,11 @@ _REACHABLE = {
     PartyKind.RESEARCHER: {Relation.STEWARD, Relation.RECIPIENT, Relation.ADDRESSEE, Relation.SELF},
     PartyKind.OPERATOR: {Relation.OPERATOR, Relation.SELF},
 }
+_ARTICLED = {
+    PartyKind.SITE: "a site",
+    PartyKind.RESEARCHER: "a researcher",
+    PartyKind.OPERATOR: "an operator",
+}
 _BESIDES_ACTS = {
     PartyKind.SITE: {Scope.METADATA},
     PartyKind.RESEARCHER: {Scope.METADATA},
@@ -126,7 +131,9 @@ def read_scopes(names: Iterable[str], kind: PartyKind) -> frozenset[Scope]:
         except ValueError:
             raise GovernanceError(f"there is no scope {name!r}; there are {', '.join(Scope)}") from None
         if scope not in USEFUL[kind]:
-            raise GovernanceError(f"a {kind.value} can do nothing with the scope {scope.value}")
+            raise GovernanceError(
+                f"the scope {scope.value} is of no use to a party that is {_ARTICLED[kind]}"
+            )
         found.add(scope)
     if not found:
         raise GovernanceError("a token needs a scope at least")
