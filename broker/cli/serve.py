@@ -85,6 +85,7 @@ def serve(
 
     if (tls_certificate is None) != (tls_key is None):
         raise click.UsageError("--tls-certificate and --tls-key go together")
+    authenticator = _authenticator(logins_file, policy_file)
     location = locate(where, files=files)
     keys_folder = keys_folder or location.folder / "keys"
     if init:
@@ -104,7 +105,7 @@ def serve(
     broker = Broker(
         store,
         keys,
-        _authenticator(logins_file, policy_file),
+        authenticator,
         Settings(public_url=public_url or at, open_metadata=open_metadata),
     )
     supervisor = None
@@ -150,11 +151,16 @@ def _init(where: str, files: Path | None) -> None:
 
 
 def _authenticator(logins_file: Path | None, policy_file: str | None) -> Authenticator:
-    from broker.auth import Authenticator
+    from broker.auth import Arborist, Authenticator, LocalPolicy, LoginVerifier, read_issuers
 
-    if logins_file is None and policy_file is None:
+    if logins_file is None:
+        if policy_file is not None:
+            raise click.UsageError("--policy is for callers with a login; give --logins as well")
         return Authenticator()
-    raise click.UsageError("logins are not there yet")
+    policy = None
+    if policy_file is not None:
+        policy = Arborist(policy_file) if "://" in policy_file else LocalPolicy.load(policy_file)
+    return Authenticator(logins=LoginVerifier(read_issuers(logins_file)), policy=policy)
 
 
 @click.command()

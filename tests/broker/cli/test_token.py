@@ -152,3 +152,20 @@ def test_the_store_holds_no_more_than_the_digest(broker):
     with open_store(broker.where, files=broker.files) as store, store.read() as session:
         (token,) = session.query(ApiToken).all()
     assert not [value for value in vars(token).values() if text[10:30] in str(value)]
+
+
+def test_serving_with_logins_or_a_policy_that_cannot_be(tmp_path):
+    """Told before a store is made or a port is taken."""
+    (tmp_path / "issuers.toml").write_text(f'[[issuer]]\nurl = "{URL}"\naudience = "gen3"\n')
+    (tmp_path / "policy.toml").write_text("fly = true\n")
+    serve = ["serve", "--store", str(tmp_path / "store"), "--init"]
+    trusting = [*serve, "--logins", str(tmp_path / "issuers.toml")]
+    for words, says in (
+        ([*serve, "--policy", "policy.toml"], "give --logins as well"),
+        ([*serve, "--logins", str(tmp_path / "none.toml")], "cannot be read"),
+        ([*trusting, "--policy", str(tmp_path / "policy.toml")], "fly"),
+        ([*trusting, "--policy", "http://arborist.example.org"], "an Arborist needs https"),
+    ):
+        result = CliRunner().invoke(cli, words)
+        assert says in result.output + str(result.exception)
+    assert not (tmp_path / "store").exists()
