@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, TypeVar
 
-from fastapi import Depends, Request, Security
+from fastapi import BackgroundTasks, Depends, Request, Security
 from fastapi.security import HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 from sqlalchemy.orm import Session
@@ -37,6 +37,7 @@ def optional_caller(
     request: Request,
     broker: BrokerDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    afterwards: BackgroundTasks,
 ) -> Caller | None:
     """Who asks; None where nobody says so.
 
@@ -52,7 +53,7 @@ def optional_caller(
     now = broker.clock()
     with broker.store.read() as session:
         caller = broker.authenticator.authenticate(session, credentials.credentials, now=now)
-    note_use(broker.store, caller, now=now)
+    afterwards.add_task(note_use, broker.store, caller, now=now)
     request.state.party = caller.party.id
     return caller
 
