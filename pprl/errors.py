@@ -29,6 +29,7 @@ a token or a key; rows are named by number and values by field.
     │   ├── NotFoundError        there is no such thing, or none that it may know of
     │   ├── AuthError            nobody knows who asks
     │   └── ConflictError        it exists already, or what there is stands against it
+    ├── ServiceError             a broker's service cannot be reached, refuses, or answers what it should not
     └── CohortError              a cohort, reference or category map is wrong
 """
 
@@ -157,6 +158,25 @@ class AuthError(GovernanceError):
 
 class ConflictError(GovernanceError):
     """It exists already, or what there is stands against it."""
+
+
+class ServiceError(PprlError):
+    """A broker's service cannot be reached, refuses, or answers what it should not.
+
+    Parameters
+    ----------
+    message : str
+        What happened, where, and the fix; never the token.
+    code : str
+        For programs: the service's own, such as ``denied``, ``not-found`` or ``busy``; ``unreachable`` where no
+        answer came, ``answer`` where it was none that is known.
+    status : int, optional
+        Of the HTTP answer, where there was one.
+    """
+
+    def __init__(self, message: str, *, code: str, status: int | None = None) -> None:
+        self.code, self.status = code, status
+        super().__init__(message)
 
 
 class CohortError(_PlacedError):

@@ -24,7 +24,7 @@ LAYERS = [
     ["pprl.schema", "pprl.similarity"],
     ["pprl.package"],
     ["pprl.release"],
-    ["pprl.site", "pprl.cohort"],
+    ["pprl.site", "pprl.cohort", "pprl.client"],
     ["pprl.audit"],
     ["pprl.cli"],
 ]

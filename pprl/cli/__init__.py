@@ -16,6 +16,12 @@ COMMANDS = {
         "pprl.cli.open_release:open_release",
         "Unseal a release, check it, and write its tables.",
     ),
+    "register": ("pprl.cli.register:register", "Tell the broker your public keys."),
+    "submit": ("pprl.cli.submit:submit", "Send a package to the broker and hear whether it is accepted."),
+    "status": ("pprl.cli.status:status", "Show how things stand at the broker."),
+    "fetch": ("pprl.cli.fetch:fetch", "Fetch a release from the broker."),
+    "acknowledge": ("pprl.cli.acknowledge:acknowledge", "Tell the broker that a release is in use."),
+    "withdraw": ("pprl.cli.withdraw:withdraw", "Take records of patients back, for ever."),
     "represent": ("pprl.cli.represent:represent", "Measure how representative a linked cohort is."),
 }
 
@@ -27,8 +33,9 @@ def cli() -> None:
 
     \b
     At the key authority:  pprl keys new
-    At every site:         pprl keys site, pprl tokenise
-    In the enclave:        pprl open-release, pprl represent
+    At every site:         pprl keys site, pprl tokenise, pprl submit
+    In the enclave:        pprl fetch, pprl open-release, pprl represent
+    Towards the broker:    pprl register, pprl status, pprl acknowledge, pprl withdraw
     """
 
 

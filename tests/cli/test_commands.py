@@ -15,6 +15,7 @@ import pprl.cli
 
 WITH_EXAMPLE = {
     *("keys", "schema", "inspect", "tokenise", "open-release", "link", "explain"),
+    *("register", "submit", "status", "fetch", "acknowledge", "withdraw"),
     *("store", "party", "project", "permit", "journal"),
 }
 PROGRAMS = {"pprl": pprl.cli, "pprl-broker": broker.cli}
@@ -70,7 +71,7 @@ def test_help_imports_nothing_heavy(program):
     script = (
         f"import sys; sys.argv = ['x', '--help']\nfrom {program} import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 0\n"
-        "heavy = {'numpy', 'pandas', 'pyarrow', 'scipy', 'numba', 'matplotlib', 'pydantic', 'cryptography'}\n"
+        "heavy = {'numpy', 'pandas', 'pyarrow', 'scipy', 'numba', 'matplotlib', 'pydantic', 'cryptography', 'httpx'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
