@@ -137,7 +137,11 @@ class Client:
 
     def set_site_key(self, key: VerifyKey) -> None:
         """Register the key that packages are signed with; once only."""
-        self.connection.call("PUT", "me", "site-key", json={"public": str(key)})
+        try:
+            self.connection.call("PUT", "me", "site-key", json={"public": str(key)})
+        except ServiceError as error:
+            if error.status != 409 or self.me().party.site_key != str(key):
+                raise  # else it is registered: the answer to the first attempt was lost
 
     def projects(self) -> list[Project]:
         """The projects that the caller may see."""

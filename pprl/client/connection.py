@@ -291,7 +291,9 @@ class Connection:
     ) -> Iterator[httpx.Response]:
         """GET a body in pieces, as `once`; what breaks within the block is a `PassingError` as well."""
         try:
-            with self._http.stream("GET", self._address(path), headers=headers) as response:
+            with self._http.stream(
+                "GET", self._address(path), headers={"Accept": "*/*", **headers}
+            ) as response:
                 if not response.is_success:
                     response.read()
                 self.check(response, expected)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pprl.client.client import Client
 
 _CHUNK_BYTES = 1024 * 1024
+_GONE = (404, 410)
 _N_LOOKS = 60  # of one second, for the job of an upload that is complete
 
 
@@ -114,7 +115,7 @@ def _found(client: Client, upload: str | None) -> Upload | None:
     try:
         found = client.upload(upload)
     except ServiceError as error:
-        if error.code != "not-found" and error.status not in (404, 410):
+        if error.status not in _GONE:
             raise
         return None
     return None if found.state == "failed" else found
@@ -140,6 +141,12 @@ def _sent(
             upload = client.upload(upload.id)
         except ServiceError as error:
             _refuse_changed(package, file, kept.facts)
+            if error.status in _GONE:
+                raise ServiceError(
+                    f"{package}: the broker has given this upload up, it took too long; the same command begins anew",
+                    code="expired",
+                    status=error.status,
+                ) from None
             if (again := _found_failed(client, upload, error)) is None:
                 raise
             upload = again

@@ -163,6 +163,17 @@ def test_what_is_kept_is_only_believed_where_it_fits(twin, client, package, what
     assert list(twin.uploads.values())[-1].data == package.read_bytes()
 
 
+def test_an_upload_that_took_too_long(twin, client, package):
+    twin.faults = [Fault("PATCH", "lost"), Fault("PATCH", "status", status=410)]
+    with pytest.raises(ServiceError, match="given this upload up") as caught:
+        client.submit(package)
+    assert caught.value.code == "expired"
+    twin.uploads.clear()
+    bar = Bar()
+    assert client.submit(package, progress=bar).state == "accepted"
+    assert set(bar.done) == {"sending"}
+
+
 def test_a_folder_that_cannot_be_written_to(twin, client, package, monkeypatch):
     def refused(*_, **__):
         raise PprlError("cannot be written")

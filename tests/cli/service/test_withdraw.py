@@ -9,7 +9,7 @@ import pytest
 
 from pprl.package import Identity, SigningKey
 
-from ...client.twin import guid
+from ...client.twin import SITE_KEY, Fault, guid
 from .command import call, refused, well
 
 ASKED = ("--dataset", "clinic", "--yes")
@@ -96,8 +96,10 @@ def test_registering_keys(url, twin, folder):
     key, identity = SigningKey(b"\x05" * 32), Identity(b"\x06" * 32)
     key.verify_key.save("site.pub")
     twin.me["site_key"] = None
+    twin.faults = [Fault("PUT", "lost", path="site-key")]
     assert well("register", "--site-key", "site.pub", "--recipient", identity.recipient) == (
         f"St. Mary's signs with {key.verify_key}\nreleases to St. Mary's are sealed to {identity.recipient}\n"
     )
-    assert "a key is registered already" in refused("register", "--site-key", "site.pub")
+    well("register", "--site-key", "site.pub")
+    assert "a key is registered already" in refused("register", "--site-key", SITE_KEY.verify_key)
     assert call("register").exit_code == 2
