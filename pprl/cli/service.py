@@ -14,7 +14,9 @@ from pprl.console import note
 
 if TYPE_CHECKING:
     from pprl.client import Client
+    from pprl.errors import ServiceError
 
+_LONG_S = 3.0
 URL_VARIABLE, TOKEN_FILE_VARIABLE = "PPRL_BROKER_URL", "PPRL_TOKEN_FILE"
 
 
@@ -57,8 +59,15 @@ def connected(url: str | None, token_file: Path | None, allow_http: bool) -> Ite
     from pprl.client import Client, check_url, find_token
 
     address = check_url(url, allow_http=allow_http)
-    with Client(address, find_token(token_file), allow_http=allow_http) as client:
+    token = find_token(token_file)
+    with Client(address, token, on_pause=_tell, allow_http=allow_http) as client:
         yield client
+
+
+def _tell(error: ServiceError, seconds: float) -> None:
+    """Say why nothing happens, where that lasts."""
+    if seconds >= _LONG_S:
+        note(f"{error}; again in {seconds:.0f} s")
 
 
 @contextmanager

@@ -76,20 +76,6 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
-    """A dataset of a site; ``project``, ``site`` and ``current_delivery`` are ids."""
-
-    id: str
-    name: str
-    project: str
-    site: str
-    created_at: datetime
-    stable_guids: bool | None = None
-    retired_at: datetime | None = None
-    current_delivery: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Delivery:
     """A package that arrived; ``state`` is ``received``, ``accepted``, ``refused`` or ``superseded``."""
 
@@ -105,17 +91,18 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """A package on its way; ``state`` is ``open``, ``complete`` or ``failed``, and ``job`` the id of its intake."""
+class Dataset:
+    """A dataset of a site; ``project`` and ``site`` are ids."""
 
     id: str
-    dataset: str
-    sha256: str
-    n_bytes: int
-    n_received: int
-    state: str
-    expires_at: datetime | None = None
-    job: str | None = None
+    name: str
+    project: str
+    site: str
+    created_at: datetime
+    site_name: str | None = None
+    stable_guids: bool | None = None
+    retired_at: datetime | None = None
+    current_delivery: Delivery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +128,20 @@ class Job:
     def is_over(self) -> bool:
         """Whether nothing more comes."""
         return self.state not in RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A package on its way; ``state`` is ``open``, ``complete`` or ``failed``, ``job`` the intake of a whole one."""
+
+    id: str
+    dataset: str
+    sha256: str
+    n_bytes: int
+    n_received: int
+    state: str
+    expires_at: datetime | None = None
+    job: Job | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ class Client:
         For keys of idempotency and for pauses.
     retries : Retries
         How long to go on trying while nothing succeeds.
+    on_pause : callable
+        Called before each pause because of a failure, with the error and the seconds.
     allow_http : bool
         Whether the token may go to other machines unencrypted.
     piece_bytes : int
@@ -88,6 +90,7 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
         random_bytes: RandomBytes = os.urandom,
         retries: Retries | None = None,
+        on_pause: Callable[[ServiceError, float], object] = lambda error, seconds: None,
         allow_http: bool = False,
         piece_bytes: int = PIECE_BYTES,
     ) -> None:
@@ -99,6 +102,7 @@ class Client:
             sleep=sleep,
             random_bytes=random_bytes,
             retries=retries or Retries(),
+            on_pause=on_pause,
             allow_http=allow_http,
         )
         self.piece_bytes = piece_bytes

@@ -94,8 +94,10 @@ class Patience:
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         random_bytes: RandomBytes,
+        on_pause: Callable[[ServiceError, float], object],
     ) -> None:
         self._retries, self._clock, self._sleep, self._random = retries, clock, sleep, random_bytes
+        self._on_pause = on_pause
         self.renew()
 
     def renew(self) -> None:
@@ -119,6 +121,7 @@ class Patience:
         n_attempts = retries.n_first_attempts if error.is_stranger else retries.n_attempts
         if self._n_failures >= n_attempts or is_late:
             raise error
+        self._on_pause(error, pause)
         self._sleep(pause)
 
 
@@ -137,6 +140,8 @@ class Connection:
     random_bytes : callable
         For keys of idempotency and for pauses.
     retries : Retries
+    on_pause : callable
+        Called before a pause, with what went wrong and for how many seconds.
     allow_http : bool
         Whether the token may go over plain http to other machines.
 
@@ -155,12 +160,13 @@ class Connection:
         sleep: Callable[[float], None],
         random_bytes: RandomBytes,
         retries: Retries,
+        on_pause: Callable[[ServiceError, float], object],
         allow_http: bool,
     ) -> None:
         self.url = check_url(url, allow_http=allow_http)
         self._token = check_token(token)
         self._clock, self._sleep, self._random, self._retries = clock, sleep, random_bytes, retries
-        self._is_stranger = True
+        self._on_pause, self._is_stranger = on_pause, True
         self._http = httpx.Client(
             transport=transport,
             timeout=_TIMEOUT,
@@ -185,7 +191,13 @@ class Connection:
 
     def patience(self) -> Patience:
         """The retries of an undertaking that begins."""
-        return Patience(self._retries, clock=self._clock, sleep=self._sleep, random_bytes=self._random)
+        return Patience(
+            self._retries,
+            clock=self._clock,
+            sleep=self._sleep,
+            random_bytes=self._random,
+            on_pause=self._on_pause,
+        )
 
     def pause(self, seconds: float) -> None:
         """Wait."""

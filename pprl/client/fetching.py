@@ -64,9 +64,10 @@ def fetch(
     """Fetch a release, as `Client.fetch`."""
     check_output_folder(folder)
     if release.state != "published":
-        raise ConflictError(
-            f"release {release.number} is {release.state}, and its files are gone; fetch a newer one"
+        what = (
+            "and its files are gone; fetch a newer one" if release.state == "withdrawn" else "not published"
         )
+        raise ConflictError(f"release {release.number} is {release.state}, {what}")
     if not _GUID.fullmatch(release.id):  # it becomes the name of a folder
         raise ServiceError(f"{client.url}: the release's id is not one", code="answer")
     trusted = key or ReleaseVerifyKey.parse(client.broker().release_key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -78,7 +79,7 @@ def submit(
     with package.open("rb") as file:
         facts = Facts.of(file.fileno())
         kept = resumption.load(package, facts)
-        upload = None if kept is None else _found(client, kept.at(client.url, of_dataset.id))
+        upload = None if kept is None else _found(client, kept.at(client.url, of_dataset.id), broker.time)
         if upload is None:
             check_sequence(name, manifest, client.deliveries(of_dataset.id))
         if kept is None:
@@ -101,15 +102,15 @@ def submit(
         sequence=manifest.sequence,
         n_records=manifest.n_records,
         upload=upload.id,
-        job=upload.job if job is None else job.id,
+        job=job.id if job is not None else None if upload.job is None else upload.job.id,
         state="sent" if job is None else str(result.get("state", "accepted")),
         delivery=result.get("delivery"),
         refusal=result.get("refusal"),
     )
 
 
-def _found(client: Client, upload: str | None) -> Upload | None:
-    """An upload that was begun, where the broker still has it."""
+def _found(client: Client, upload: str | None, now: datetime) -> Upload | None:
+    """An upload that was begun, where the broker still has it; one that was refused as well, with its intake."""
     if upload is None:
         return None
     try:
@@ -118,7 +119,8 @@ def _found(client: Client, upload: str | None) -> Upload | None:
         if error.status not in _GONE:
             raise
         return None
-    return None if found.state == "failed" else found
+    is_late = found.state == "open" and found.expires_at is not None and found.expires_at <= now
+    return None if is_late or (found.state == "failed" and found.job is None) else found
 
 
 def _sent(
@@ -142,6 +144,7 @@ def _sent(
         except ServiceError as error:
             _refuse_changed(package, file, kept.facts)
             if error.status in _GONE:
+                resumption.keep(package, kept)
                 raise ServiceError(
                     f"{package}: the broker has given this upload up, it took too long; the same command begins anew",
                     code="expired",
@@ -151,11 +154,12 @@ def _sent(
                 raise
             upload = again
         _refuse_changed(package, file, kept.facts)
-    if upload.state != "complete":
+    if upload.state == "failed" and upload.job is None:
         resumption.forget(package)
         raise ServiceError(
-            f"{package}: the broker got other bytes than were sent; send it again, the file was damaged on the way",
-            code="digest",
+            f"{package}: the broker gave this upload up: other bytes came than were sent, or somebody cancelled it; "
+            "send it again",
+            code="failed",
         )
     return upload
 
@@ -180,7 +184,7 @@ def _refuse_changed(package: Path, file: IO[bytes], facts: Facts) -> None:
 def _intake(client: Client, upload: Upload) -> Job:
     for _ in range(_N_LOOKS):
         if upload.job is not None:
-            return client.wait(upload.job)
+            return upload.job if upload.job.is_over else client.wait(upload.job.id)
         client.connection.pause(1)
         upload = client.upload(upload.id)
     raise ServiceError(

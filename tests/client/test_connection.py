@@ -53,6 +53,21 @@ def test_the_service_says_for_how_long(twin, client, time):
     assert time.pauses[2] <= 2
 
 
+def test_a_pause_is_told(twin, time):
+    told = []
+    twin.faults = [Fault("GET", "status", headers={"Retry-After": "60"})]
+    with Client(
+        URL,
+        TOKEN,
+        transport=twin,
+        clock=time,
+        sleep=time.sleep,
+        on_pause=lambda error, seconds: told.append((error.code, seconds)),
+    ) as client:
+        client.me()
+    assert told == [("busy", 60)]
+
+
 def test_it_ends(twin, client, time):
     twin.faults = [Fault("GET", "status")] * 100
     with pytest.raises(ServiceError, match="the broker says: Service Unavailable; try again later") as caught:

@@ -184,10 +184,42 @@ def test_a_folder_that_cannot_be_written_to(twin, client, package, monkeypatch):
 
 def test_other_bytes_than_were_sent(twin, client, package):
     twin.faults = [Fault("PATCH", "flip")]
-    with pytest.raises(ServiceError, match="got other bytes than were sent; send it again") as caught:
-        client.submit(package)
-    assert caught.value.code == "digest"
+    sent = client.submit(package)
+    assert (sent.state, sent.refusal) == ("refused", "its SHA-256 is another one than was announced")
     assert client.submit(package).state == "accepted"
+
+
+def test_refused_while_nobody_waited(twin, client, package):
+    """Its upload is given up, and the reason is told without sending it again."""
+    twin.intake = {"state": "refused", "refusal": "another linkage key"}
+    client.submit(package, wait=False)
+    beside(package).write_text(json.dumps(kept(package, twin)))
+    twin.requests.clear()
+    assert client.submit(package).refusal == "another linkage key"
+    assert twin.methods("uploads") == ["GET"]
+
+
+def test_an_upload_that_somebody_cancels(twin, client, package):
+    class Cancelling(Bar):
+        @contextmanager
+        def __call__(self, label, total, *, unit=""):
+            if label == "sending":
+                only_upload(twin).state = "failed"
+            yield lambda n: None
+
+    with pytest.raises(ServiceError, match=r"gave this upload up: .* send it again") as caught:
+        client.submit(package, progress=Cancelling())
+    assert caught.value.code == "failed"
+    assert client.submit(package).state == "accepted"
+
+
+def test_an_upload_that_is_past_its_time(twin, client, package):
+    twin.faults = [Fault("PATCH", "lost"), Fault("PATCH", "status", status=403)]
+    with pytest.raises(ServiceError):
+        client.submit(package)
+    only_upload(twin).expires_at = NOW
+    assert client.submit(package).state == "accepted"
+    assert len(twin.uploads) == 2
 
 
 def test_a_package_that_changes_meanwhile(twin, client, package):

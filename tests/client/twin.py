@@ -58,6 +58,7 @@ class Upload:
     n_bytes: int
     state: str = "open"
     job: str | None = None
+    expires_at: str = "2026-03-08T12:00:00Z"
     data: bytearray = field(default_factory=bytearray)
 
 
@@ -236,16 +237,13 @@ class Twin(httpx.BaseTransport):
             case "POST", ["datasets", dataset, "uploads"]:
                 return self._begin(dataset, body)
             case "GET", ["uploads", upload]:
-                return httpx.Response(200, json=self._shown(self._upload(upload)))
+                return httpx.Response(200, json=self.shown(self._upload(upload)))
             case "HEAD", ["uploads", upload]:
                 found = self._upload(upload)
                 headers = {"Upload-Offset": str(len(found.data)), "Upload-Length": str(found.n_bytes)}
                 return httpx.Response(200, headers=headers)
             case "GET", ["jobs", job] if job in self.jobs:
-                if self.n_looks_at_jobs:
-                    self.n_looks_at_jobs -= 1
-                    return httpx.Response(200, json=self.jobs[job] | {"state": "running", "result": None})
-                return httpx.Response(200, json=self.jobs[job])
+                return httpx.Response(200, json=self._job(job))
             case "POST", ["datasets", dataset, "withdrawals"]:
                 return self._withdraw(dataset, body["records"])
             case "GET", ["withdrawals", withdrawal]:
@@ -282,8 +280,13 @@ class Twin(httpx.BaseTransport):
                 return one
         raise Answer(404, "not-found", "there is no such release")
 
-    @staticmethod
-    def _shown(upload: Upload):
+    def _job(self, job):
+        if self.n_looks_at_jobs:
+            self.n_looks_at_jobs -= 1
+            return self.jobs[job] | {"state": "running", "result": None}
+        return self.jobs[job]
+
+    def shown(self, upload: Upload):
         return {
             "id": upload.id,
             "dataset": upload.dataset,
@@ -291,23 +294,28 @@ class Twin(httpx.BaseTransport):
             "n_bytes": upload.n_bytes,
             "n_received": len(upload.data),
             "state": upload.state,
-            "expires_at": NOW,
-            "job": upload.job,
+            "expires_at": upload.expires_at,
+            "job": None if upload.job is None else self._job(upload.job),
         }
 
     def _begin(self, dataset, body):
         for upload in self.uploads.values():
-            if (upload.dataset, upload.sha256, upload.state) == (dataset, body["sha256"], "open"):
-                return httpx.Response(200, json=self._shown(upload))
+            is_same = (upload.dataset, upload.sha256, upload.state) == (dataset, body["sha256"], "open")
+            if is_same and upload.expires_at > self.broker["time"]:
+                return httpx.Response(200, json=self.shown(upload))
         made = Upload(guid(100 + len(self.uploads)), dataset, body["sha256"], body["n_bytes"])
         self.uploads[made.id] = made
-        return httpx.Response(201, json=self._shown(made), headers={"Location": f"/api/v1/uploads/{made.id}"})
+        return httpx.Response(201, json=self.shown(made), headers={"Location": f"/api/v1/uploads/{made.id}"})
 
     def _patch(self, request, upload, fault):
         assert request.headers["Content-Type"] == "application/offset+octet-stream"
         found = self._upload(upload)
         if fault is not None and fault.kind == "offset":
             del found.data[fault.n :]
+        if found.state != "open":
+            for _ in request.stream:
+                pass
+            raise Answer(409, "conflict", f"the upload is {found.state}")
         if int(request.headers["Upload-Offset"]) != len(found.data):
             for _ in request.stream:
                 pass
@@ -330,13 +338,16 @@ class Twin(httpx.BaseTransport):
         return httpx.Response(204, headers={"Upload-Offset": str(len(found.data))})
 
     def _complete(self, upload):
-        if hashlib.sha256(upload.data).hexdigest() != upload.sha256:
-            upload.state = "failed"
-            return
+        """The intake looks at the digest, and is done at once."""
         upload.state, upload.job = "complete", guid(200 + len(self.jobs))
+        intake = self.intake
+        if hashlib.sha256(upload.data).hexdigest() != upload.sha256:
+            intake = {"state": "refused", "refusal": "its SHA-256 is another one than was announced"}
+        if intake["state"] == "refused":
+            upload.state = "failed"
         delivery = guid(300 + len(self.deliveries))
         self.jobs[upload.job] = self.job(
-            upload.job, "intake", result={"delivery": delivery} | self.intake, dataset=upload.dataset
+            upload.job, "intake", result={"delivery": delivery} | intake, dataset=upload.dataset
         )
 
     @staticmethod
