@@ -157,9 +157,7 @@ def _withdrawals(found: Overview) -> None:
     ]
     if rows:
         click.echo()
-        table(
-            ("withdrawn from", "records", "asked", "at the broker", "waiting for"), rows, right=("records",)
-        )
+        table(("withdrawn from", "linked", "asked", "at the broker", "waiting for"), rows, right=("linked",))
 
 
 def _time(value: Any) -> str:

@@ -78,7 +78,8 @@ def withdraw(
     if as_json:
         document = {
             "withdrawal": withdrawal.id,
-            "n_records": withdrawal.n_records,
+            "n_records": len(records),
+            "n_linked": withdrawal.n_records,
             "job": job.id,
             "is_complete": withdrawal.is_complete,
             "waiting_for": list(withdrawal.waiting_for),
@@ -86,7 +87,9 @@ def withdraw(
         click.echo(json.dumps(document))
         return
     where = "out of the broker's files" if withdrawal.purged_at is not None else "on their way out"
-    click.echo(f"{count(withdrawal.n_records, of='record')} of {dataset}: {where}")
+    click.echo(f"{count(len(records), of='record')} of {dataset}: {where}")
+    if withdrawal.n_records < len(records):
+        click.echo(f"{withdrawal.n_records:,} of them had been linked; the others are kept out all the same")
     if withdrawal.waiting_for:
         click.echo(f"told to delete them, and not done yet: {', '.join(withdrawal.waiting_for)}")
     click.echo("leave these patients out of your next delivery")

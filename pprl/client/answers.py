@@ -146,7 +146,19 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """Records taken back; ``waiting_for`` names the recipients that have not acknowledged a release without them."""
+    """Records taken back.
+
+    Attributes
+    ----------
+    id, dataset : str
+    requested_at : datetime
+    n_records : int
+        Of them, those that had been linked.
+    purged_at : datetime or None
+        Since then they are in no file of the broker's.
+    waiting_for : tuple of str
+        Names of the recipients that have not acknowledged a release without them.
+    """
 
     id: str
     dataset: str

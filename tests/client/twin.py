@@ -99,7 +99,7 @@ class Twin(httpx.BaseTransport):
         self.deliveries, self.uploads, self.jobs, self.withdrawals = [], {}, {}, []
         self.releases, self.folders = [], {}
         self.intake = {"state": "accepted", "refusal": None}
-        self.n_looks_at_jobs, self.page = 0, 500
+        self.n_looks_at_jobs, self.page, self.n_linked = 0, 500, None
 
     @staticmethod
     def dataset(id_, name, **changes):
@@ -374,7 +374,7 @@ class Twin(httpx.BaseTransport):
             "id": guid(400 + len(self.withdrawals)),
             "dataset": dataset,
             "requested_at": NOW,
-            "n_records": len(records),
+            "n_records": len(records) if self.n_linked is None else self.n_linked,
             "purged_at": None,
             "waiting_for": [],
         }

@@ -84,8 +84,8 @@ def test_all_of_it(url, twin, busy, release):
         f"1                heart    2026-03-01     3           0  {release['id']}\n"
         "get one with 'pprl fetch'; where its tables are in use, say so with 'pprl acknowledge'\n"
         "\n"
-        "withdrawn from  records  asked       at the broker  waiting for\n"
-        "clinic               12  2026-03-01  gone           Dr. Gray, Registry\n"
+        "withdrawn from  linked  asked       at the broker  waiting for\n"
+        "clinic              12  2026-03-01  gone           Dr. Gray, Registry\n"
     )
 
 

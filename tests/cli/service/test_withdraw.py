@@ -38,6 +38,15 @@ def test_by_local_ids_which_stay_here(url, twin, ids):
     assert twin.withdrawn == [guid(7), guid(12), guid(200)]
 
 
+def test_records_that_were_never_linked(url, twin):
+    twin.n_linked = 0
+    write(f"{guid(1)}\n{guid(2)}\n")
+    assert well("withdraw", "gone.txt", *ASKED).startswith(
+        "2 records of clinic: out of the broker's files\n"
+        "0 of them had been linked; the others are kept out all the same\n"
+    )
+
+
 def test_by_guids(url, twin):
     write(f"\ufeff{guid(0xAB).upper()}\n{guid(0xAB)}\n")
     document = json.loads(well("withdraw", "gone.txt", "--json", *ASKED))
@@ -45,6 +54,7 @@ def test_by_guids(url, twin):
     assert document == {
         "withdrawal": guid(400),
         "n_records": 1,
+        "n_linked": 1,
         "job": guid(500),
         "is_complete": False,
         "waiting_for": ["Dr. Gray"],
