@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup data demo bench-speed bench-accuracy test check lint types lock clean
+.PHONY: help setup data demo demo-service bench-speed bench-accuracy test check lint types lock clean
 
 help:                ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ data: $(STAMP)       ## Labelled data sets into .cache/data (makes .venv-data, o
 
 demo: $(STAMP)       ## Link labelled data as sites and a broker would, and score it, in demo/
 	$(BIN)/python -m benchmarks.demo
+
+demo-service: $(STAMP) ## The same by way of a broker's service; keeps its console open (after make demo)
+	$(BIN)/python -m benchmarks.demo_service $(SERVICE)
 
 bench-speed: $(STAMP) ## Time pprl beside its neighbours, into .cache/speed (makes .venv-peer-*, once)
 	$(BIN)/python -m benchmarks.speed $(SPEED)

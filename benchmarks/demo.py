@@ -27,7 +27,7 @@ from benchmarks.scoring import RunScore, score_run
 from pprl.console import run as run_command
 from pprl.errors import PprlError
 
-_DEMO = ROOT / "demo"
+FOLDER = ROOT / "demo"
 _EPOCH = "2026"
 _PROFILES = ("standard", "fields")
 
@@ -115,8 +115,15 @@ class Shell:
     """
 
     def __init__(self, folder: Path, console: Console) -> None:
-        self._folder, self._console = folder, console
+        self._folder, self._console, self._variables = folder, console, dict[str, str]()
         console.print(f"[dim]$[/] cd {folder.relative_to(ROOT)}", highlight=False)
+
+    @classmethod
+    def within(cls, other: Shell, **variables: str) -> Shell:
+        """The same folder, with variables that commands are given; shown before each."""
+        shell = cls.__new__(cls)
+        shell._folder, shell._console, shell._variables = other._folder, other._console, variables
+        return shell
 
     def __call__(self, *command: str) -> float:
         """Show and run one command; return the seconds it took.
@@ -126,13 +133,19 @@ class Shell:
         PprlError
             Where it cannot start or does not end with 0.
         """
-        self._console.print(f"[dim]$[/] [bold]{shlex.join(command)}[/]", highlight=False, soft_wrap=True)
+        given = "".join(f"{name}={shlex.quote(value)} " for name, value in self._variables.items())
+        self._console.print(
+            f"[dim]$ {given}[/][bold]{shlex.join(command)}[/]", highlight=False, soft_wrap=True
+        )
         sys.stdout.flush()
         program = Path(sys.executable).with_name(command[0])
         begin = time.perf_counter()
         try:
             done = subprocess.run(
-                [str(program), *command[1:]], cwd=self._folder, env=_environment(), check=False
+                [str(program), *command[1:]],
+                cwd=self._folder,
+                env=_environment() | self._variables,
+                check=False,
             )
         except OSError as error:
             raise PprlError(f"{program}: cannot be run ({error.strerror}); run `make setup`") from None
@@ -148,7 +161,7 @@ def link(example: Example, console: Console) -> Outcome:
     data = datasets.load(example.name, overlap="third")
     if data.b is None:
         raise PprlError(f"{example.name} has one site only; the demonstration links two")
-    folder = _fresh_folder(_DEMO / example.folder)
+    folder = fresh_folder(FOLDER / example.folder)
     left, right = example.left.name, example.right.name
     for source, name in ((data.a, left), (data.b, right), (data.truth, "truth")):
         shutil.copyfile(source, folder / f"{name}.csv")
@@ -188,8 +201,8 @@ def link(example: Example, console: Console) -> Outcome:
 
 def represent(console: Console) -> None:
     """Measure how representative a published cohort is, into ``demo/representativeness``."""
-    _fresh_folder(_DEMO / "representativeness")
-    shell = Shell(_DEMO, console)
+    fresh_folder(FOLDER / "representativeness")
+    shell = Shell(FOLDER, console)
     shell("pprl", "represent", "--example", "midrc-n3c", "--out", "representativeness")
 
 
@@ -226,7 +239,7 @@ def main() -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=110)
-    _DEMO.mkdir(exist_ok=True)
+    FOLDER.mkdir(exist_ok=True)
     outcomes = []
     for example in EXAMPLES:
         console.rule(f"{example.title}; profile {example.profile}", align="left")
@@ -250,7 +263,7 @@ def main() -> None:
     console.print("\nThe commands are in .venv/bin; `source .venv/bin/activate` to repeat them.")
 
 
-def _fresh_folder(folder: Path) -> Path:
+def fresh_folder(folder: Path) -> Path:
     """Make an empty folder: key files are never overwritten, so an earlier demonstration has to go."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

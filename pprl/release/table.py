@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
+from pyarrow import compute
 
 from pprl.errors import CorruptError
 from pprl.guid import GUID_BYTES, TEXT_CHARACTERS, Guids, as_values, from_characters, guid_column
@@ -246,7 +247,7 @@ def guids_of(parts: Sequence[pa.StringArray], *, what: str, may_be_none: bool = 
     """
     found = [np.empty((0, GUID_BYTES), np.uint8)]
     for column in parts:
-        lengths = np.asarray(pa.compute.binary_length(column))
+        lengths = np.asarray(compute.binary_length(column))
         there = lengths == TEXT_CHARACTERS
         guids = np.zeros((len(column), GUID_BYTES), np.uint8)
         try:
@@ -270,7 +271,7 @@ def numbers_of(parts: Sequence[pa.StringArray], names: Sequence[str], *, what: s
     """
     found = [np.empty(0, np.int32)]
     for column in parts:
-        numbers = pa.compute.index_in(column, value_set=pa.array(names, pa.string()))
+        numbers = compute.index_in(column, value_set=pa.array(names, pa.string()))
         if numbers.null_count:
             raise CorruptError(f"{what}: names a dataset that its release does not; fetch it again")
         found.append(np.asarray(numbers).astype(np.int32))

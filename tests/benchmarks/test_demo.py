@@ -29,7 +29,7 @@ def typed(tmp_path, monkeypatch):
     (source / "truth.csv").write_text("left_id,right_id\na0,b0\na1,b1\na2,b3\n")
     data = LabelledData("febrl4", source / "a.csv", source / "b.csv", source / "truth.csv", "rec_id")
     monkeypatch.setattr(demo.datasets, "load", lambda name, *, overlap: data)
-    monkeypatch.setattr(demo, "_DEMO", tmp_path / "demo")
+    monkeypatch.setattr(demo, "FOLDER", tmp_path / "demo")
     monkeypatch.setattr(demo, "ROOT", tmp_path)
     commands = []
 

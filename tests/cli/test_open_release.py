@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -76,3 +78,13 @@ def test_the_brokers_key(folder):
     assert ReleaseKey.load("new.key").public_half == type(KEY.public_half).load("new.pub")
     assert result.stdout.strip() == str(ReleaseKey.load("new.key").public_half)
     assert oct((folder / "new.key").stat().st_mode)[-3:] == "600"
+
+
+def test_the_program_imports_all_that_it_needs():
+    """In a process where nobody else has imported it: `pyarrow.compute` comes of no import of `pyarrow`."""
+    code = (
+        "import numpy as np, pyarrow as pa\n"
+        "from pprl.release.table import guids_of\n"
+        "guids_of([pa.array(['00000000-0000-4000-8000-000000000001'])], what='x')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
