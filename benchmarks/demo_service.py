@@ -75,7 +75,7 @@ def _round(shell: Shell, folder: Path, url: str) -> None:
         broker("pprl-broker", "party", "add", "site", site, "--key", str(packages / f"{site}.site.pub"))
         broker("pprl-broker", "project", "member", _PROJECT, site, "--role", "contributor")
         broker("pprl-broker", "project", "dataset", _PROJECT, site, "--site", site)
-    shell("pprl-broker", "keys", "new", "--out", f"{_RESEARCHER}.key")  # any age key will do
+    shell("pprl", "keys", "identity", "--out", f"{_RESEARCHER}.key")
     add = ("pprl-broker", "party", "add", "researcher", _RESEARCHER)
     broker(*add, "--recipient", f"{_RESEARCHER}.pub")
     broker("pprl-broker", "project", "member", _PROJECT, _RESEARCHER, "--role", "recipient")
