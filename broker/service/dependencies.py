@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, TypeVar
@@ -12,7 +13,7 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 from sqlalchemy.orm import Session
 
 from broker.auth import Caller, note_use
-from broker.governance import Act, Subject
+from broker.governance import Act, Decision, Subject, may
 from broker.service.context import Broker
 from broker.store.tables import Party
 from pprl.errors import AuthError
@@ -108,6 +109,17 @@ class Asking:
         DeniedError, NotFoundError
         """
         self.broker.authenticator.require(session, self.caller, act, subject, now=self.now)
+
+    def sees(self, session: Session, act: Act) -> Callable[[Subject], bool]:
+        """For listings: tells of each subject whether the caller may do an act to it.
+
+        Raises
+        ------
+        DeniedError
+            It may do the act to none, as its token is not for it.
+        """
+        self.caller.check_act(act)
+        return lambda subject: may(session, self.party, act, subject, now=self.now) is Decision.ALLOWED
 
     def find(self, session: Session, act: Act, kind: type[SubjectT], public_id: str) -> SubjectT:
         """What the caller names, if it may do something to it.

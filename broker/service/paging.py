@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query
@@ -47,16 +48,27 @@ class Piece:
         Refusal
             There is no row to go on behind.
         """
-        statement = rows.order_by(table.key).limit(self.limit + 1)
-        if self.after is not None:
-            key = session.scalar(select(table.key).where(table.id == self.after))
-            if key is None:
-                raise Refusal(422, "there is no such place in the list; take `next` of the piece before")
-            statement = statement.where(table.key > key)
-        found: list[Any] = list(session.scalars(statement))
-        more = len(found) > self.limit
-        items = found[: self.limit]
-        return Page[ItemT](items=[shown(row) for row in items], next=items[-1].id if more else None)
+        found: list[Any] = list(session.scalars(self._behind(session, table, rows).limit(self.limit + 1)))
+        return self._page(found, shown)
+
+    def of_seen(
+        self,
+        session: Session,
+        table: Any,
+        rows: Select[RowT],
+        sees: Callable[[Any], bool],
+        shown: Callable[[Any], ItemT],
+    ) -> Page[ItemT]:
+        """As `of`, of those rows that the caller sees; no more are looked at than it takes.
+
+        Raises
+        ------
+        Refusal
+            There is no row to go on behind.
+        """
+        behind = self._behind(session, table, rows).execution_options(yield_per=self.limit + 1)
+        found = list(islice((row for row in session.scalars(behind) if sees(row)), self.limit + 1))
+        return self._page(found, shown)
 
     def of_list(self, items: list[Any], shown: Callable[[Any], ItemT]) -> Page[ItemT]:
         """The piece of rows that are few and at hand."""
@@ -66,9 +78,22 @@ class Piece:
             if self.after not in ids:
                 raise Refusal(422, "there is no such place in the list; take `next` of the piece before")
             start = ids.index(self.after) + 1
-        piece = items[start : start + self.limit]
-        more = start + self.limit < len(items)
-        return Page[ItemT](items=[shown(row) for row in piece], next=piece[-1].id if more else None)
+        return self._page(items[start : start + self.limit + 1], shown)
+
+    def _behind(self, session: Session, table: Any, rows: Select[RowT]) -> Select[RowT]:
+        """The rows behind the last one that was given."""
+        if self.after is None:
+            return rows.order_by(table.key)
+        key = session.scalar(select(table.key).where(table.id == self.after))
+        if key is None:
+            raise Refusal(422, "there is no such place in the list; take `next` of the piece before")
+        return rows.where(table.key > key).order_by(table.key)
+
+    def _page(self, found: list[Any], shown: Callable[[Any], ItemT]) -> Page[ItemT]:
+        """A piece of the rows found, of which one more than the piece holds tells that there are more."""
+        items = found[: self.limit]
+        more = len(found) > self.limit
+        return Page[ItemT](items=[shown(row) for row in items], next=items[-1].id if more else None)
 
 
 PieceDep = Annotated[Piece, Depends()]

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker.governance import Act, Decision, grant, may, no_such, revoke, show_overlap
+from broker.governance import Act, grant, no_such, revoke, show_overlap
 from broker.service.dependencies import AskingDep
 from broker.service.idempotency import Answer, OnceDep
 from broker.service.models import CountOut, Id, NewPermission, Page, PermissionOut
@@ -31,13 +31,11 @@ def list_permissions(
     """The permissions of a project that the caller may see, those that are over included."""
     with asking.broker.store.read() as session:
         project = asking.find(session, Act.SEE_PROJECT, Project, project_id)
-        rows = select(Permission).where(Permission.project_key == project.key).order_by(Permission.key)
-        seen = [
-            one
-            for one in session.scalars(rows)
-            if may(session, asking.party, Act.SEE_PERMISSION, one, now=asking.now) is Decision.ALLOWED
-        ]
-        return piece.of_list(seen, lambda one: permission_out(session, one, now=asking.now))
+        rows = select(Permission).where(Permission.project_key == project.key)
+        sees = asking.sees(session, Act.SEE_PERMISSION)
+        return piece.of_seen(
+            session, Permission, rows, sees, lambda one: permission_out(session, one, now=asking.now)
+        )
 
 
 @router.post("/projects/{project_id}/permissions", status_code=201, response_model=PermissionOut)

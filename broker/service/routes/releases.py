@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker.governance import Act, Decision, may, no_such
+from broker.governance import Act, no_such
 from broker.releases.acknowledgement import acknowledge
 from broker.releases.files import CONTENT
 from broker.service.dependencies import AskingDep
@@ -68,16 +68,13 @@ def list_releases(
 ) -> Page[ReleaseOut]:
     """The releases that the caller may see, over all projects."""
     with asking.broker.store.read() as session:
-        asking.caller.check_act(Act.SEE_RELEASE)
-        rows = select(Release).order_by(Release.key)
+        rows = select(Release)
         if project is not None:
             rows = rows.join(Project, Project.key == Release.project_key).where(Project.id == project)
-        seen = [
-            one
-            for one in session.scalars(rows)
-            if may(session, asking.party, Act.SEE_RELEASE, one, now=asking.now) is Decision.ALLOWED
-        ]
-        return piece.of_list(seen, lambda one: release_out(session, one, asking.broker))
+        sees = asking.sees(session, Act.SEE_RELEASE)
+        return piece.of_seen(
+            session, Release, rows, sees, lambda one: release_out(session, one, asking.broker)
+        )
 
 
 @router.get("/projects/{project_id}/releases")

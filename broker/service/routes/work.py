@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker.governance import Act, Decision, may
+from broker.governance import Act
 from broker.ledger import withdraw
 from broker.service.dependencies import AskingDep
 from broker.service.idempotency import Answer, OnceDep
@@ -48,13 +48,9 @@ def list_jobs(asking: AskingDep, piece: PieceDep, project_id: ProjectId) -> Page
     """The jobs of a project that the caller may see."""
     with asking.broker.store.read() as session:
         project = asking.find(session, Act.SEE_PROJECT, Project, project_id)
-        rows = select(Job).where(Job.project_key == project.key).order_by(Job.key)
-        seen = [
-            job
-            for job in session.scalars(rows)
-            if may(session, asking.party, Act.SEE_JOB, job, now=asking.now) is Decision.ALLOWED
-        ]
-        return piece.of_list(seen, lambda job: job_out(session, job))
+        rows = select(Job).where(Job.project_key == project.key)
+        sees = asking.sees(session, Act.SEE_JOB)
+        return piece.of_seen(session, Job, rows, sees, lambda job: job_out(session, job))
 
 
 @router.get("/jobs/{job_id}")
@@ -101,13 +97,9 @@ def list_runs(asking: AskingDep, piece: PieceDep, project_id: ProjectId) -> Page
     """The linkage runs of a project that the caller may see."""
     with asking.broker.store.read() as session:
         project = asking.find(session, Act.SEE_PROJECT, Project, project_id)
-        rows = list(session.scalars(select(Run).where(Run.project_key == project.key).order_by(Run.key)))
-        if (
-            not rows
-            or may(session, asking.party, Act.SEE_RUN, rows[0], now=asking.now) is not Decision.ALLOWED
-        ):
-            rows = []
-        return piece.of_list(rows, lambda run: run_out(session, run))
+        rows = select(Run).where(Run.project_key == project.key)
+        sees = asking.sees(session, Act.SEE_RUN)
+        return piece.of_seen(session, Run, rows, sees, lambda run: run_out(session, run))
 
 
 @router.get("/runs/{run_id}")
