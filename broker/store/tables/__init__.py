@@ -23,6 +23,7 @@ from broker.store.tables.ledger import (
     Withdrawal,
     WithdrawnRecord,
 )
+from broker.store.tables.metadata import AliasKind, MetadataAlias, MetadataRecord
 from broker.store.tables.parties import ApiToken, Identity, Party, PartyKind, SiteKey
 from broker.store.tables.projects import (
     Dataset,
@@ -46,6 +47,7 @@ from broker.store.tables.work import Job, JobState, Run, RunDelivery, RunFile
 __all__ = [
     "APPEND_ONLY",
     "Acknowledgement",
+    "AliasKind",
     "ApiToken",
     "Base",
     "ChangeKind",
@@ -62,6 +64,8 @@ __all__ = [
     "JournalEntry",
     "LedgerRecord",
     "Member",
+    "MetadataAlias",
+    "MetadataRecord",
     "Party",
     "PartyKind",
     "Permission",

@@ -30,16 +30,16 @@ def set_version(where, version):
 
 
 @pytest.fixture
-def second_version(tmp_path, monkeypatch):
-    """``second_version(steps)``: the program gets a later version, whose migration does these steps."""
+def later_version(tmp_path, monkeypatch):
+    """``later_version(steps)``: the program gets a later version, whose migration does these steps."""
 
     def add(*steps):
         folder = tmp_path / "migrations"
         shutil.copytree(versions._SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
         body = "".join(f"    {step}\n" for step in steps)
-        (folder / "versions" / "r0002_later.py").write_text(
+        (folder / "versions" / "r9998_later.py").write_text(
             "import sqlalchemy as sa\nfrom alembic import op\n"
-            f"revision, down_revision = 'r0002', 'r0001'\ndef upgrade():\n{body}"
+            f"revision, down_revision = 'r9998', {versions.head()!r}\ndef upgrade():\n{body}"
         )
         monkeypatch.setattr(versions, "_SCRIPTS", folder)
 
@@ -103,13 +103,14 @@ def test_a_newer_database_is_refused(where):
             act(where[0], files=where[1])
 
 
-def test_an_older_database_is_refused_until_it_is_upgraded(where, second_version):
-    second_version("op.create_table('later', sa.Column('x', sa.Integer))")
+def test_an_older_database_is_refused_until_it_is_upgraded(where, later_version):
+    before = versions.head()
+    later_version("op.create_table('later', sa.Column('x', sa.Integer))")
     with pytest.raises(StoreError, match="run pprl-broker store upgrade"):
         open_store(where[0], files=where[1])
-    assert upgrade_store(where[0], files=where[1]) == ("r0001", "r0002")
+    assert upgrade_store(where[0], files=where[1]) == (before, "r9998")
     open_store(where[0], files=where[1]).close()
-    assert upgrade_store(where[0], files=where[1]) == ("r0002", "r0002")
+    assert upgrade_store(where[0], files=where[1]) == ("r9998", "r9998")
 
 
 @pytest.mark.parametrize(
@@ -124,10 +125,10 @@ def test_an_older_database_is_refused_until_it_is_upgraded(where, second_version
         ),
     ],
 )
-def test_an_upgrade_that_fails_changes_nothing(where, second_version, last, error):
+def test_an_upgrade_that_fails_changes_nothing(where, later_version, last, error):
     engine = engine_of(where)
-    before = shape(engine)
-    second_version(
+    before, version = shape(engine), versions.head()
+    later_version(
         "op.create_table('later', sa.Column('x', sa.Integer))",
         "op.execute(\"INSERT INTO store_facts VALUES ('a', 'b')\")",
         "with op.batch_alter_table('parties') as batch: batch.add_column(sa.Column('y', sa.Integer))",
@@ -137,7 +138,7 @@ def test_an_upgrade_that_fails_changes_nothing(where, second_version, last, erro
         upgrade_store(where[0], files=where[1])
     assert shape(engine) == before
     with engine.connect() as connection:
-        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "r0001"
+        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == version
         assert connection.scalar(sa.text("SELECT count(*) FROM store_facts")) == 1
     engine.dispose()
 
