@@ -3,6 +3,7 @@
 What a party may do at all is `broker.governance`'s to say; everything here only narrows it.
 """
 
+from broker.auth.access import AccessKey, AccessTokens
 from broker.auth.addresses import Fetch, HttpFetch
 from broker.auth.authenticator import Authenticator
 from broker.auth.caller import Caller, How, Login
@@ -29,6 +30,8 @@ __all__ = [
     "OF_LOGINS",
     "SCOPE_OF",
     "USEFUL",
+    "AccessKey",
+    "AccessTokens",
     "Arborist",
     "Authenticator",
     "Caller",

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from broker import governance
 from broker.auth import identities, tokens
+from broker.auth.access import AccessTokens
 from broker.auth.caller import Caller, How, Login
 from broker.auth.policy import EVERYTHING, Policy, resource_of
 from broker.auth.scopes import OF_LOGINS, SCOPE_OF, Scope
@@ -39,10 +40,18 @@ class Authenticator:
         Without it callers come with tokens only.
     policy : Policy, optional
         What callers with a login must be allowed by as well; nobody else is asked about.
+    access : AccessTokens, optional
+        Gives and takes access tokens of the broker's own, for Gen3 clients.
     """
 
-    def __init__(self, *, logins: Logins | None = None, policy: Policy | None = None) -> None:
-        self._logins, self._policy = logins, policy
+    def __init__(
+        self,
+        *,
+        logins: Logins | None = None,
+        policy: Policy | None = None,
+        access: AccessTokens | None = None,
+    ) -> None:
+        self._logins, self._policy, self.access = logins, policy, access
 
     def authenticate(self, session: Session, text: str, *, now: datetime) -> Caller:
         """Who comes with a text.
@@ -64,6 +73,8 @@ class Authenticator:
         """
         if text.startswith(tokens.PREFIX):
             return tokens.authenticate(session, text, now=now)
+        if self.access is not None and self.access.is_ours(text):
+            return self.access.authenticate(session, text, now=now)
         if self._logins is None:
             raise AuthError
         login = self._logins.verify(text, now=now)

@@ -44,7 +44,12 @@ KEYS_VARIABLE = "PPRL_BROKER_KEYS"
     metavar="FILE|URL",
     help="What callers with a login may do; a file, or an Arborist.",
 )
-@click.option("--open-metadata", is_flag=True, help="Let anybody read published metadata records.")
+@click.option(
+    "--open-metadata", is_flag=True, help="Let parties publish metadata records that anybody may read."
+)
+@click.option(
+    "--guid-prefix", default="", metavar="TEXT", help="Before the GUIDs of metadata records: dg.TEST/"
+)
 def serve(
     where: str,
     files: Path | None,
@@ -59,6 +64,7 @@ def serve(
     logins_file: Path | None,
     policy_file: str | None,
     open_metadata: bool,
+    guid_prefix: str,
 ) -> None:
     """Serve the broker's API and console.
 
@@ -76,6 +82,7 @@ def serve(
 
     import uvicorn
 
+    from broker.auth import AccessTokens
     from broker.service.app import create_app
     from broker.service.context import LOOPBACK, Broker, Settings
     from broker.service.logs import set_up
@@ -102,11 +109,13 @@ def serve(
     at = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     if host not in LOOPBACK and tls_certificate is None:
         note(f"warning: {at} can be reached from elsewhere, and tokens would travel in the clear; use TLS")
+    if keys.access is not None:
+        authenticator.access = AccessTokens(keys.access, public_url or at)
     broker = Broker(
         store,
         keys,
         authenticator,
-        Settings(public_url=public_url or at, open_metadata=open_metadata),
+        Settings(public_url=public_url or at, open_metadata=open_metadata, guid_prefix=guid_prefix),
     )
     supervisor = None
     if not no_workers:

@@ -11,47 +11,41 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, String, case, cast, func, or_, select
+from sqlalchemy import case, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from broker.gen3.aliases import follow_values, holders
-from broker.gen3.documents import TYPE, Document, check_document, check_name, merged, type_of, values_of
+from broker.gen3.documents import Document, check_document, check_name, merged, type_of, values_of
 from broker.gen3.readers import readable
 from broker.store.tables import AliasKind, MetadataAlias, MetadataRecord, Party, Project
+from broker.store.tables.metadata import ALIAS_CHARACTERS
 from pprl.errors import ConflictError, DeniedError, GovernanceError, NotFoundError
 from pprl.guid import RandomBytes, new_guids, to_text
 
-MOST_MINTED, MOST_FOUND, MOST_IN_BATCH = 10_000, 2_000, 2_000
-FOUND = 10
-"""Records of a search that says no limit."""
+MOST_MINTED, MOST_IN_BATCH = 10_000, 2_000
 
 _MINTED = re.compile(r"(?P<prefix>.*)[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-_FILTERS, _LEVELS = 20, 20
+_NONE = "there is no such record of metadata"
 
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """Who may read a record beside its owner; what is None stays as it is.
+    """Who may read a record beside its owner; by default nobody.
 
     Attributes
     ----------
     project : Project or None
         That it is shared with.
-    is_open : bool or None
+    is_open : bool
         Whether everybody may read it.
     """
 
     project: Project | None = None
-    is_open: bool | None = None
-
-
-AS_IT_IS = Sharing()
+    is_open: bool = False
 
 
 @dataclass(slots=True)
@@ -88,6 +82,8 @@ def get(session: Session, name: str, *, party: Party | None, now: datetime) -> M
     NotFoundError
         There is none, or none that the party may read.
     """
+    if not _is_name(name):
+        raise NotFoundError(_NONE)
     may_read = readable(session, party, now=now)
     own = case((MetadataRecord.owner_key == (-1 if party is None else party.key), 0), else_=1)
     by_alias = (
@@ -100,50 +96,8 @@ def get(session: Session, name: str, *, party: Party | None, now: datetime) -> M
     by_guid = select(MetadataRecord).where(MetadataRecord.guid == name, may_read)
     found = session.scalars(by_guid).first() or session.scalars(by_alias).first()
     if found is None:
-        raise NotFoundError("there is no such record of metadata")
+        raise NotFoundError(_NONE)
     return found
-
-
-def search(
-    session: Session,
-    filters: Mapping[str, Sequence[str]],
-    *,
-    party: Party | None,
-    now: datetime,
-    limit: int = FOUND,
-    offset: int = 0,
-) -> list[MetadataRecord]:
-    """Records that fit all filters, the oldest first.
-
-    Parameters
-    ----------
-    session : Session
-        Of the store.
-    filters : mapping of str to sequence of str
-        ``a.b.c``, a path into documents, to the texts of which its value is one. ``*`` fits whatever is there;
-        ``\\*`` is an asterisk.
-    party : Party or None
-        Who asks.
-    now : datetime
-        With time zone.
-    limit : int
-        At most `MOST_FOUND` are given.
-    offset : int
-        How many to leave out first.
-
-    Raises
-    ------
-    GovernanceError
-    """
-    if limit < 0 or not 0 <= offset < 2**62:
-        raise GovernanceError("limit and offset must not be negative")
-    if len(filters) > _FILTERS or any(len(values) > _FILTERS for values in filters.values()):
-        raise GovernanceError(f"a search takes at most {_FILTERS} paths, and as many values of each")
-    statement = select(MetadataRecord).where(
-        readable(session, party, now=now), *(_fits(session, path, values) for path, values in filters.items())
-    )
-    found = statement.order_by(MetadataRecord.key).limit(min(limit, MOST_FOUND)).offset(offset)
-    return list(session.scalars(found))
 
 
 def create(
@@ -154,7 +108,7 @@ def create(
     by: Party,
     now: datetime,
     overwrite: bool = False,
-    sharing: Sharing = AS_IT_IS,
+    sharing: Sharing | None = None,
     prefix: str | None = None,
 ) -> tuple[MetadataRecord, bool]:
     """Publish a record.
@@ -173,8 +127,8 @@ def create(
         With time zone.
     overwrite : bool
         Whether one of the same GUID is to be replaced.
-    sharing : Sharing
-        Who else may read it.
+    sharing : Sharing or None
+        Who else may read it; None leaves that as it is.
     prefix : str or None
         Of the GUIDs that `mint` gives. Where this is one of them and another record of the owner's has a value of the
         crosswalk, that one is updated.
@@ -220,7 +174,7 @@ def create_batch(
     by: Party,
     now: datetime,
     overwrite: bool = True,
-    sharing: Sharing = AS_IT_IS,
+    sharing: Sharing | None = None,
 ) -> Batch:
     """Publish many records: ``[{"guid": ..., "data": {...}}]``.
 
@@ -262,7 +216,7 @@ def update(
     by: Party,
     now: datetime,
     merge: bool = False,
-    sharing: Sharing = AS_IT_IS,
+    sharing: Sharing | None = None,
     prefix: str | None = None,
 ) -> MetadataRecord:
     """Change a record.
@@ -281,8 +235,8 @@ def update(
         With time zone.
     merge : bool
         Whether keys that the new content has not are kept.
-    sharing : Sharing
-        Who else may read it.
+    sharing : Sharing or None
+        Who else may read it; None leaves that as it is.
     prefix : str or None
         As in `create`.
 
@@ -332,6 +286,8 @@ def owned(session: Session, guid: str, *, by: Party, now: datetime) -> MetadataR
     DeniedError
         It may read it only.
     """
+    if not _is_name(guid):
+        raise NotFoundError(_NONE)
     record = session.scalars(select(MetadataRecord).where(MetadataRecord.guid == guid)).first()
     if record is None:
         record = session.scalars(
@@ -348,7 +304,7 @@ def owned(session: Session, guid: str, *, by: Party, now: datetime) -> MetadataR
     if record is not None:
         get(session, guid, party=by, now=now)  # to whom it is not there, it is not there
         raise DeniedError("the record is another party's; you may read it only")
-    raise NotFoundError("there is no such record of metadata")
+    raise NotFoundError(_NONE)
 
 
 def _known(
@@ -369,39 +325,15 @@ def _known(
 
 
 def _set(
-    session: Session, record: MetadataRecord, document: Document, *, sharing: Sharing, now: datetime
+    session: Session, record: MetadataRecord, document: Document, *, sharing: Sharing | None, now: datetime
 ) -> None:
     record.data, record.guid_type, record.updated_at = document, type_of(document), now
-    if sharing.project is not None:
-        record.project_key = sharing.project.key
-    if sharing.is_open is not None:
+    if sharing is not None:
+        record.project_key = None if sharing.project is None else sharing.project.key
         record.is_open = sharing.is_open
     follow_values(session, record, values_of(record.data))
 
 
-def _fits(session: Session, path: str, values: Iterable[str]) -> ColumnElement[bool]:
-    """Whether what stands at a path of the document is one of some texts."""
-    is_column = path == TYPE
-    text = MetadataRecord.guid_type if is_column else _text_at(session, path.split("."))
-    conditions: list[ColumnElement[bool]] = []
-    for value in values:
-        if value == "*":
-            conditions.append(text.is_not(None))
-        else:
-            conditions.append(text == ("*" if value == "\\*" else value))
-    return or_(*conditions)
-
-
-def _text_at(session: Session, names: Sequence[str]) -> ColumnElement[Any]:
-    """What stands at a path, as text; NULL where nothing does."""
-    if len(names) > _LEVELS or any(not name or '"' in name or "\\" in name or "\0" in name for name in names):
-        raise GovernanceError("a path of a search is names with dots between them, without quotes")
-    if session.get_bind().dialect.name == "postgresql":
-        return func.json_extract_path_text(MetadataRecord.data, *names)
-    path = "$" + "".join(f'."{name}"' for name in names)
-    kind = func.json_type(MetadataRecord.data, path)
-    # To SQLite they are the numbers 1 and 0.
-    return case(
-        (kind.in_(["true", "false"]), kind),
-        else_=cast(func.json_extract(MetadataRecord.data, path), String),
-    )
+def _is_name(text: str) -> bool:
+    """Whether a text can be the name of a record at all; the database need not be asked about others."""
+    return 0 < len(text) <= ALIAS_CHARACTERS and text.isprintable()

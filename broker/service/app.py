@@ -11,11 +11,23 @@ from fastapi.routing import APIRoute
 from broker.service.context import Broker
 from broker.service.metrics import Metrics
 from broker.service.problems import MEDIA_TYPE, add_handlers
-from broker.service.routes import journal, operations, parties, permissions, projects, releases, uploads, work
+from broker.service.routes import (
+    credentials,
+    drs,
+    journal,
+    metadata,
+    operations,
+    parties,
+    permissions,
+    projects,
+    releases,
+    uploads,
+    work,
+)
 from broker.service.watching import Watching
 from pprl import __version__
 
-MOST_BODY_BYTES = 8 * 1024 * 1024
+MOST_BODY_BYTES, SMALL_BODY_BYTES = 8 * 1024 * 1024, 64 * 1024
 
 _DESCRIPTION = """\
 An honest broker for privacy-preserving record linkage. It holds no key to the tokens that sites send, matches them, and
@@ -67,7 +79,9 @@ def create_app(broker: Broker) -> FastAPI:
     for module in (parties, projects, permissions, work, releases, journal):
         app.include_router(module.router, max_body_size=MOST_BODY_BYTES)
     app.include_router(uploads.router)  # it limits what comes by what was announced
-    app.include_router(operations.router)
+    for other in (operations, credentials, drs):
+        app.include_router(other.router, max_body_size=SMALL_BODY_BYTES)
+    app.include_router(metadata.router, max_body_size=metadata.BATCH_BYTES)
     app.add_middleware(Watching, metrics=app.state.metrics)
     _describe_problems(app)
     return app

@@ -26,7 +26,10 @@ class Settings:
     public_url : str
         Scheme, host and port under which others reach it; in DRS addresses and credentials.
     open_metadata : bool
-        Whether anybody may read metadata records. What is in them can be looked up by whoever has a value.
+        Whether owners of metadata records may let everybody read them. What is in them can then be looked up by
+        whoever has a value.
+    guid_prefix : str
+        Before the GUIDs that are given out for metadata records: ``dg.TEST/``.
     most_upload_bytes : int
         Of one package.
     most_uploads : int
@@ -39,6 +42,7 @@ class Settings:
 
     public_url: str = "http://127.0.0.1:8440"
     open_metadata: bool = False
+    guid_prefix: str = ""
     most_upload_bytes: int = 1 << 40
     most_uploads: int = 16
     upload_lasts: timedelta = timedelta(days=7)

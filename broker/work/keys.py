@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from broker.auth.access import AccessKey
 from broker.journal import JournalKey
 from broker.store.database import make_private
 from pprl.errors import KeyFileError
@@ -13,6 +14,7 @@ from pprl.package import Identity, SigningKey
 from pprl.release.keys import ReleaseKey
 
 IDENTITY, SIGNING, RELEASE, JOURNAL = "broker.key", "redaction.key", "release.key", "journal.key"
+ACCESS = "access.key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,15 @@ class BrokerKeys:
         Signs releases; ``release.key``, the file of ``pprl-broker keys release``.
     journal : JournalKey
         Signs checkpoints of the journal; ``journal.key``, the file of ``pprl-broker keys journal``.
+    access : AccessKey or None
+        Signs access tokens for Gen3 clients, and addresses of files; ``access.key``. Without it there are none.
     """
 
     identity: Identity = field(repr=False)
     signing: SigningKey = field(repr=False)
     release: ReleaseKey = field(repr=False)
     journal: JournalKey = field(repr=False)
+    access: AccessKey | None = field(default=None, repr=False)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -50,6 +55,7 @@ class BrokerKeys:
             signing=SigningKey.load(folder / SIGNING),
             release=ReleaseKey.load(folder / RELEASE),
             journal=JournalKey.load(folder / JOURNAL),
+            access=AccessKey.load(folder / ACCESS) if (folder / ACCESS).exists() else None,
         )
 
     @classmethod
@@ -77,4 +83,7 @@ class BrokerKeys:
             )
         for name in missing:
             kinds[name].new().save_pair(folder / name)
+        if not (folder / ACCESS).exists():
+            AccessKey.new().save(folder / ACCESS)
+            missing.append(ACCESS)
         return cls.load(folder), missing

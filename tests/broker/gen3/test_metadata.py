@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from broker.gen3 import aliases, metadata
 from broker.gen3.metadata import Sharing
+from broker.gen3.search import search
 from broker.store.tables import MetadataAlias, MetadataRecord, Party, PartyKind
 from pprl.errors import ConflictError, DeniedError, GovernanceError, NotFoundError
 
@@ -53,7 +54,7 @@ class Service:
 
     def search(self, by: str | None = "rita", *, limit=10, offset=0, **filters):
         with self.store.read() as session:
-            found = metadata.search(
+            found = search(
                 session,
                 filters,
                 party=None if by is None else self.parties[by],
@@ -233,7 +234,7 @@ def test_records_are_open_where_their_owner_says_so(service):
         service.update("g", {}, by="rob")
     service.update("g", {"a": 1})
     assert service.get("g", None) == {"a": 1}
-    service.update("g", {"a": 1}, sharing=Sharing(is_open=False))
+    service.update("g", {"a": 1}, sharing=Sharing())
     assert service.search(None) == []
 
 

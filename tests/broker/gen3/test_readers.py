@@ -7,6 +7,7 @@ import pytest
 from broker.gen3 import metadata
 from broker.gen3.metadata import Sharing
 from broker.gen3.readers import may_share
+from broker.gen3.search import search
 from broker.releases.builder import build_release
 from broker.store.tables import Member, Permission, PermissionRecipient, ReleaseState
 from pprl.release import ReleaseKey
@@ -57,7 +58,7 @@ def also_allow(made, name, *pairs):
 
 def seen_by(made, name):
     with made.store.read() as session:
-        return [one.guid for one in metadata.search(session, {}, party=made.parties[name], now=made.clock())]
+        return [one.guid for one in search(session, {}, party=made.parties[name], now=made.clock())]
 
 
 def test_who_may_have_all_the_links_and_gets_releases_reads_what_is_shared(made):
