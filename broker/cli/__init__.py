@@ -18,6 +18,10 @@ COMMANDS = {
     "serve": ("broker.cli.serve:serve", "Serve the broker's API and console."),
     "work": ("broker.cli.serve:work", "Do the jobs of a store until told to stop."),
     "job": ("broker.cli.job:job", "Start, list, cancel and retry jobs."),
+    "gen3": (
+        "broker.cli.gen3:gen3",
+        "Work with Gen3: credentials for its client, and crosswalks in metadata services.",
+    ),
     "journal": ("broker.cli.journal:journal", "Read, sign and verify the journal."),
     "explain": ("broker.cli.explain:explain", "Explain why two records were linked, or why not."),
 }

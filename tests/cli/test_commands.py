@@ -16,7 +16,7 @@ import pprl.cli
 WITH_EXAMPLE = {
     *("keys", "schema", "inspect", "tokenise", "open-release", "link", "explain"),
     *("register", "submit", "status", "fetch", "acknowledge", "withdraw"),
-    *("store", "party", "project", "permit", "journal"),
+    *("store", "party", "project", "permit", "journal", "gen3"),
 }
 PROGRAMS = {"pprl": pprl.cli, "pprl-broker": broker.cli}
 
