@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup data demo demo-service bench-speed bench-accuracy test check lint types lock clean
+GEN3 := .venv-gen3
+
+.PHONY: help setup data demo demo-service bench-speed bench-accuracy test test-gen3 check lint types lock clean
 
 help:                ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +38,14 @@ bench-accuracy: $(STAMP) ## Score pprl beside its neighbours, into .cache/accura
 
 test: $(STAMP)       ## Run the tests
 	$(BIN)/python -m pytest
+
+$(GEN3)/.ready: tests/gen3_client/requirements.lock $(STAMP)
+	$(BIN)/python -m venv --clear $(GEN3)
+	$(GEN3)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+test-gen3: $(GEN3)/.ready ## Drive the service with Gen3's own client (makes .venv-gen3, once)
+	PPRL_TEST_GEN3=1 $(BIN)/python -m pytest -n 0 tests/gen3_client
 
 lint: $(STAMP)       ## Formatter and linter
 	$(BIN)/ruff format --check .
