@@ -64,29 +64,46 @@ def search(
 
 def _fits(session: Session, path: str, values: Iterable[str]) -> ColumnElement[bool]:
     """Whether what stands at a path of the document is one of some texts."""
-    is_column = path == TYPE
-    text = MetadataRecord.guid_type if is_column else _text_at(session, path.split("."))
+    names = path.split(".")
+    text = MetadataRecord.guid_type if path == TYPE else _text_at(session, names)
     conditions: list[ColumnElement[bool]] = []
     for value in values:
         if "\0" in value:
             raise GovernanceError("a value of a search holds what is no character")
         if value == "*":
-            conditions.append(text.is_not(None))
+            conditions.append(_is_at(session, names))
         else:
             conditions.append(text == ("*" if value == "\\*" else value))
     return or_(*conditions)
 
 
+def _is_at(session: Session, names: Sequence[str]) -> ColumnElement[bool]:
+    """Whether anything stands at a path, be it null."""
+    _check_path(names)
+    if session.get_bind().dialect.name == "postgresql":
+        return func.json_extract_path(MetadataRecord.data, *names).is_not(None)
+    return func.json_type(MetadataRecord.data, _json_path(names)).is_not(None)
+
+
 def _text_at(session: Session, names: Sequence[str]) -> ColumnElement[Any]:
     """What stands at a path, as text; NULL where nothing does."""
-    if len(names) > _LEVELS or any(not name or '"' in name or "\\" in name or "\0" in name for name in names):
-        raise GovernanceError("a path of a search is names with dots between them, without quotes")
+    _check_path(names)
     if session.get_bind().dialect.name == "postgresql":
         return func.json_extract_path_text(MetadataRecord.data, *names)
-    path = "$" + "".join(f'."{name}"' for name in names)
+    path = _json_path(names)
     kind = func.json_type(MetadataRecord.data, path)
     # To SQLite they are the numbers 1 and 0.
     return case(
         (kind.in_(["true", "false"]), kind),
         else_=cast(func.json_extract(MetadataRecord.data, path), String),
     )
+
+
+def _check_path(names: Sequence[str]) -> None:
+    if len(names) > _LEVELS or any(not name or '"' in name or "\\" in name or "\0" in name for name in names):
+        raise GovernanceError("a path of a search is names with dots between them, without quotes")
+
+
+def _json_path(names: Sequence[str]) -> str:
+    """As SQLite has it."""
+    return "$" + "".join(f'."{name}"' for name in names)
