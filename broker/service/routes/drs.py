@@ -52,7 +52,28 @@ def _error(status: int, message: str, headers: dict[str, str] | None = None) -> 
     return JSONResponse({"msg": message, "status_code": status}, status, headers=headers)
 
 
-router = APIRouter(prefix=drs.PREFIX, tags=["drs"], route_class=_DrsRoute)
+class DrsError(BaseModel):
+    """Why there is no answer."""
+
+    msg: str
+    status_code: int
+
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": DrsError, "description": text}
+    for status, text in (
+        (400, "The request is malformed."),
+        (401, "The caller is not known."),
+        (403, "The caller may not do this."),
+        (404, "There is no such object, or none that the caller may know of."),
+        (410, "The object is gone."),
+        (413, "The request is too large."),
+        (416, "There is no such part."),
+        (503, "The store is busy."),
+    )
+}
+
+router = APIRouter(prefix=drs.PREFIX, tags=["drs"], route_class=_DrsRoute, responses=_ERRORS)
 
 
 class BulkObjects(BaseModel):
@@ -110,7 +131,11 @@ def get_drs_access(asking: DrsAsking, object_id: str, access_id: str) -> JSONRes
     return JSONResponse({"url": f"{url}{drs.PREFIX}/bytes/{quote(file.id, safe='')}?ticket={ticket}"})
 
 
-@router.get("/bytes/{object_id}", response_class=Response)
+@router.get(
+    "/bytes/{object_id}",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}}, 206: {}, 304: {}},
+)
 def get_drs_bytes(
     broker: BrokerDep,
     object_id: str,
