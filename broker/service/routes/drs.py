@@ -20,7 +20,7 @@ from broker.gen3 import drs
 from broker.governance import Act, no_such, require
 from broker.service.dependencies import Asking, BrokerDep
 from broker.service.problems import Refusal, problem_of
-from broker.service.routes.releases import send_file
+from broker.service.sending import send_file
 from broker.store.tables import Release, ReleaseFile
 from pprl import __version__
 from pprl.errors import AuthError, NotFoundError, PprlError
@@ -153,7 +153,7 @@ def get_drs_bytes(
             raise no_such(ReleaseFile)
         require(session, party, Act.FETCH_RELEASE, file, now=now)
         drs.checksum(file)
-    return send_file(broker.store.files, file, range_, if_none_match)
+    return send_file(broker, party, file, range_, if_none_match)
 
 
 @router.options("/objects/{object_id:path}")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from typing import IO, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -18,21 +16,17 @@ from broker.service.dependencies import AskingDep
 from broker.service.idempotency import Answer, OnceDep
 from broker.service.models import Id, JobOut, NewRelease, Page, ReleaseOut
 from broker.service.paging import PieceDep
-from broker.service.problems import Refusal
 from broker.service.routes import API
+from broker.service.sending import send_file
 from broker.service.views import job_out, release_out
-from broker.store import BulkFiles
 from broker.store.tables import Party, Project, Release, ReleaseFile
 from broker.work import Kind, enqueue
 from broker.work.releasing import crosswalk_of
-from pprl.errors import NotFoundError
 
 router = APIRouter(prefix=API, tags=["releases"])
 
 ProjectId = Annotated[Id, Path(description="Id of a project.")]
 ReleaseId = Annotated[Id, Path(description="Id of a release.")]
-_RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})?")
-_PIECE_BYTES = 256 * 1024
 
 
 @router.post("/projects/{project_id}/releases", status_code=202, response_model=JobOut)
@@ -115,7 +109,7 @@ def get_file(
         ).first()
     if file is None:
         raise no_such(ReleaseFile)
-    return send_file(asking.broker.store.files, file, range_, if_none_match)
+    return send_file(asking.broker, asking.party, file, range_, if_none_match)
 
 
 @router.post("/releases/{release_id}/acknowledge", response_model=ReleaseOut)
@@ -128,59 +122,3 @@ def post_acknowledge(asking: AskingDep, once: OnceDep, release_id: ReleaseId) ->
         return 200, release_out(session, release, asking.broker)
 
     return once(act)
-
-
-def send_file(
-    files: BulkFiles, file: ReleaseFile, range_header: str | None, if_none_match: str | None
-) -> Response:
-    """Stream a file of a release, or a part of it.
-
-    Raises
-    ------
-    Refusal
-        Its bytes are gone, or the part is none.
-    """
-    if file.sha256 is None:
-        raise Refusal(
-            410, "the file is gone, as records in it were withdrawn; fetch the latest release", code="gone"
-        )
-    etag = f'"{file.sha256}"'
-    headers = {
-        "ETag": etag,
-        "Accept-Ranges": "bytes",
-        "Cache-Control": "private, no-store",
-        "Content-Disposition": f'attachment; filename="{file.name}"',
-        "X-Content-Type-Options": "nosniff",
-    }
-    if if_none_match is not None and etag in if_none_match:
-        return Response(status_code=304, headers=headers)
-    start, end, status = 0, file.n_bytes, 200
-    asked = _RANGE.fullmatch(range_header.strip()) if range_header else None
-    if asked is not None:
-        start = int(asked[1])
-        end = min(int(asked[2]) + 1 if asked[2] else file.n_bytes, file.n_bytes)
-        if start >= file.n_bytes or end <= start:
-            raise Refusal(
-                416, "the file has no such part", headers={"Content-Range": f"bytes */{file.n_bytes}"}
-            )
-        status = 206
-        headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.n_bytes}"
-    headers["Content-Length"] = str(end - start)
-    try:
-        handle = files.open(file.sha256)
-    except NotFoundError:
-        raise Refusal(
-            410, "the file is gone, as records in it were withdrawn; fetch the latest release", code="gone"
-        ) from None
-    return StreamingResponse(
-        _pieces(handle, start, end), status, headers=headers, media_type="application/octet-stream"
-    )
-
-
-def _pieces(handle: IO[bytes], start: int, end: int) -> Iterator[bytes]:
-    with handle:
-        handle.seek(start)
-        left = end - start
-        while left and (piece := handle.read(min(_PIECE_BYTES, left))):
-            left -= len(piece)
-            yield piece

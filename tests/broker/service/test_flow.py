@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 from pprl.release import open_release
 
@@ -48,5 +49,9 @@ def test_whole_way(hospital: Hospital, town: Town, tmp_path):
         folder, tmp_path / "opened", identity=hospital.identity("rita"), broker=KEYS.release.public_half
     )
     assert opened.manifest.counts["rows"] == release["n_rows"] == run["n_records"]
+    entries = hospital.ask("stella", "GET", f"projects/{hospital.project.id}/journal", params={"limit": 500})
+    fetched = [json.loads(one["body"]) for one in entries.json()["items"] if "release.fetched" in one["body"]]
+    assert [one["words"]["file"] for one in fetched] == [file["name"] for file in release["files"]]
+    assert {one["by"] for one in fetched} == {hospital.parties["rita"].id}
     done = hospital.ask("rita", "POST", f"releases/{release['id']}/acknowledge")
     assert done.json()["acknowledged_at"] is not None
