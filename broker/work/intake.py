@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker import journal
+from broker.delivery_quality import Changes, measure_quality
 from broker.governance import Act, require
-from broker.intake import load
+from broker.ledger import Records, changes_of, ledger_key
 from broker.releases.files import delete_unused
 from broker.releases.redaction import redact
 from broker.store import Store
@@ -27,12 +29,15 @@ from broker.store.tables import (
     DeliveryState,
     Party,
     Project,
+    RunDelivery,
     SiteKey,
     StoredFile,
     Upload,
     UploadState,
 )
+from broker.work.loading import load_records
 from broker.work.worker import Task
+from pprl.console import Advance
 from pprl.errors import (
     ExpiredError,
     GovernanceError,
@@ -213,19 +218,52 @@ def _received(task: Task, came: _Came, manifest: Manifest) -> tuple[int, str | N
         return row.key, row.sha256
 
 
-def _quality(
-    task: Task, came: _Came, delivery_key: int, path: Path, advance: object
-) -> dict[str, object] | None:
+def _quality(task: Task, came: _Came, delivery_key: int, path: Path, advance: Advance) -> dict[str, Any]:
     """Read the whole package, which checks it, and describe it."""
     store = task.store
+    with store.begin() as session:
+        key = ledger_key(session, random_bytes=task.random_bytes)
+        delivery = session.get_one(Delivery, delivery_key)
+    # Its expiry was looked at before; one that is written anew here is signed by the broker itself.
     created = inspect_package(path).created
-    with open_package(path, task.keys.identity, trusted=None, now=created, advance=advance) as package:  # type: ignore[arg-type]
-        records = load(package, folder=store.uploads)
-    del records
-    return None
+    with open_package(path, task.keys.identity, trusted=None, now=created, advance=advance) as package:
+        tokens, records = load_records(
+            package, delivery, key=key, folder=store.uploads, check=task.progress.check
+        )
+        manifest = package.manifest
+    with task.progress("looking at its quality", None), store.read() as session:
+        last = session.scalars(
+            select(Delivery).where(
+                Delivery.dataset_key == came.dataset.key, Delivery.state == DeliveryState.ACCEPTED
+            )
+        ).first()
+        return measure_quality(
+            tokens,
+            manifest,
+            None if last is None else last.quality,
+            changes=None if last is None else _changes(session, records, last),
+            smallest=came.project.smallest_count,
+        )
 
 
-def _accept(task: Task, came: _Came, delivery_key: int, quality: dict[str, object] | None) -> None:
+def _changes(session: Session, records: Records, last: Delivery) -> Changes | None:
+    """What it changes, where the ledger holds the delivery before and records came again."""
+    linked = session.scalars(
+        select(RunDelivery.delivery_key)
+        .join(Delivery, Delivery.key == RunDelivery.delivery_key)
+        .where(Delivery.dataset_key == records.dataset_key)
+        .order_by(RunDelivery.run_key.desc())
+        .limit(1)
+    ).first()
+    if linked != last.key:
+        return None
+    found = changes_of(session, records)
+    if not len(found.unchanged) and not len(found.changed):
+        return None
+    return Changes(added=len(found.added), changed=len(found.changed), removed=len(found.removed))
+
+
+def _accept(task: Task, came: _Came, delivery_key: int, quality: dict[str, Any] | None) -> None:
     store = task.store
     gone: list[str | None] = []
     with store.begin() as session:

@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.engines.local import LocalEngine
 from broker.engines.tiles import TileStore
 from broker.governance import Act, permitted, require
-from broker.intake import BYTES_IN_MEMORY, load
-from broker.ledger import Records, ledger_key, record_run, row_digests
+from broker.intake import BYTES_IN_MEMORY
+from broker.ledger import Records, ledger_key, record_run
 from broker.ledger.bulk import datasets_held
+from broker.ledger.rows import DIGEST_BYTES
 from broker.matching.dataset import Dataset as Tokens
 from broker.matching.pipeline import DEFAULT_THRESHOLD, Linkage, link
 from broker.matching.plan import make_plan, sizes_of
@@ -44,6 +44,7 @@ from broker.store.tables import (
     Withdrawal,
 )
 from broker.token_arrays import row_bytes
+from broker.work.loading import load_records
 from broker.work.worker import Task
 from pprl import __version__
 from pprl.errors import GovernanceError, LinkageError
@@ -175,25 +176,28 @@ def _load_one(
     gone = delivery.sha256 is None or dataset.retired_at is not None
     if gone:
         nothing = Records(
-            dataset.key, delivery.key, np.empty((0, GUID_BYTES), np.uint8), np.empty((0, 32), np.uint8)
+            dataset.key,
+            delivery.key,
+            np.empty((0, GUID_BYTES), np.uint8),
+            np.empty((0, DIGEST_BYTES), np.uint8),
         )
         return _Loaded(dataset, delivery, None, None, nothing)
     assert delivery.sha256 is not None  # noqa: S101
     path = store.files.path(delivery.sha256)
     manifest = Manifest.model_validate_json(delivery.manifest_json)
     trusted = [task.keys.signing.verify_key, *(VerifyKey.parse(text) for text in public)]
-    digests: list[Any] = []
-
-    def look_at(batch: pa.RecordBatch) -> None:
-        task.progress.check()
-        digests.append(row_digests(batch, key))
-
     # It was accepted while it was valid; its expiry is for its way here.
     with open_package(
         path, task.keys.identity, trusted=trusted, now=manifest.created, advance=advance
     ) as package:
-        tokens = load(package, folder=store.uploads, bytes_in_memory=room, look_at=look_at)
-    records = Records(dataset.key, delivery.key, tokens.guids, np.concatenate(digests))
+        tokens, records = load_records(
+            package,
+            delivery,
+            key=key,
+            folder=store.uploads,
+            bytes_in_memory=room,
+            check=task.progress.check,
+        )
     return _Loaded(dataset, delivery, manifest, tokens, records)
 
 

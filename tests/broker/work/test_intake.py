@@ -160,6 +160,27 @@ def test_withdrawn_records_are_taken_out_of_what_comes(hospital, town):
     assert not there & {bytes(row) for row in gone}
 
 
+def test_what_intake_finds_of_its_quality(hospital, town):
+    first = hospital.submit("a", hospital.pack("a", town))["result"]["delivery"]
+    hospital.submit("b", hospital.pack("b", town))
+    hospital.ask("stella", "POST", f"projects/{hospital.project.id}/runs", json={})
+    hospital.work()
+    records = [record | {"surname": None} for record in town.records[0]]
+    path = hospital.folder / "a.pprl"
+    pack(path, hospital.schema, records[:-20], dataset="a", sequence=2)
+    second = hospital.submit("a", path)["result"]["delivery"]
+    before, after = (
+        hospital.ask("anna", "GET", f"deliveries/{one}").json()["quality"] for one in (first, second)
+    )
+    assert before["verdict"] == "good"
+    assert before["changes"] is None
+    assert after["verdict"] == "look into"
+    assert any("surname" in warning for warning in after["warnings"])
+    assert after["changes"]["removed"] == 20
+    assert after["changes"]["added"] == 0
+    assert hospital.ask("rita", "GET", f"deliveries/{second}").status_code == 404
+
+
 def test_an_upload_that_expired_is_cleared_away(hospital, town):
     from broker.work.housekeeping import keep_house
 

@@ -27,7 +27,7 @@ from broker.work.queue import claim
 from pprl.guid import to_text
 
 from ..service.hospital import KEYS, Hospital
-from ..tokens import guids_of
+from ..tokens import guids_of, pack
 
 
 @pytest.fixture
@@ -252,3 +252,14 @@ def test_nothing_of_a_withdrawn_record_remains_in_bulk_data(delivered, town):
 
 def _text(guid) -> str:
     return to_text(guid.reshape(1, 16))[0]
+
+
+def test_a_dataset_without_records(delivered):
+    """A site that has nobody any more says so by an empty delivery."""
+    run(delivered)
+    path = delivered.folder / "a.pprl"
+    pack(path, delivered.schema, [], dataset="a", sequence=2)
+    assert delivered.submit("a", path)["result"]["state"] == "accepted"
+    job = run(delivered)
+    assert job["state"] == "failed"
+    assert "nothing to compare" in job["error"]
