@@ -12,6 +12,7 @@ from pprl.console import note
 
 if TYPE_CHECKING:
     from broker.auth import Authenticator
+    from broker.work import BrokerKeys
 
 _PATH = click.Path(path_type=Path)
 KEYS_VARIABLE = "PPRL_BROKER_KEYS"
@@ -78,13 +79,10 @@ def serve(
       pprl-broker party add operator "Broker's desk" --store store/
       pprl-broker token new "Broker's desk" --name desk --until 2027-01-31 --store store/
     """
-    import socket
-
-    import uvicorn
-
     from broker.auth import AccessTokens
     from broker.service.app import create_app
-    from broker.service.context import LOOPBACK, Broker, Settings
+    from broker.service.context import Broker, Settings
+    from broker.service.listening import Listener, Tls
     from broker.service.logs import set_up
     from broker.store import locate, open_store
     from broker.work import BrokerKeys, Kind
@@ -92,55 +90,52 @@ def serve(
 
     if (tls_certificate is None) != (tls_key is None):
         raise click.UsageError("--tls-certificate and --tls-key go together")
+    tls = None if tls_certificate is None or tls_key is None else Tls(tls_certificate, tls_key)
     authenticator = _authenticator(logins_file, policy_file)
     location = locate(where, files=files)
     keys_folder = keys_folder or location.folder / "keys"
-    if init:
-        if not location.is_sqlite or not location.sqlite_path.exists():
-            _init(where, files)
-        _, made = BrokerKeys.make_missing(keys_folder)
-        if made:
-            note(f"made {', '.join(made)} in {keys_folder}; keep a copy where the store's backups are not")
-    keys = BrokerKeys.load(keys_folder)
-    store = open_store(where, files=files)
-    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    port = listener.getsockname()[1]
-    scheme = "http" if tls_certificate is None else "https"
-    at = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-    if host not in LOOPBACK and tls_certificate is None:
-        note(f"warning: {at} can be reached from elsewhere, and tokens would travel in the clear; use TLS")
-    if keys.access is not None:
-        authenticator.access = AccessTokens(keys.access, public_url or at)
-    broker = Broker(
-        store,
-        keys,
-        authenticator,
-        Settings(public_url=public_url or at, open_metadata=open_metadata, guid_prefix=guid_prefix),
-    )
-    supervisor = None
-    if not no_workers:
-        others = [kind for kind in Kind if kind is not Kind.LINK]
-        supervisor = Supervisor(where, files, keys_folder, kinds=[list(Kind), others])
-    note(f"the broker answers at {at}; its console is at {at}/console/")
-    set_up()
-    config = uvicorn.Config(
-        create_app(broker),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        ssl_certfile=tls_certificate,
-        ssl_keyfile=tls_key,
-        timeout_graceful_shutdown=10,
-        h11_max_incomplete_event_size=64 * 1024,
-    )
-    try:
-        if supervisor is not None:
-            supervisor.start()
-        uvicorn.Server(config).run(sockets=[listener])
-    finally:
-        if supervisor is not None:
-            supervisor.stop()
-        store.close()
+    with Listener(host, port, tls=tls) as listener:
+        settings = Settings(
+            public_url=public_url or listener.url, open_metadata=open_metadata, guid_prefix=guid_prefix
+        )
+        if init:
+            if not location.is_sqlite or not location.sqlite_path.exists():
+                _init(where, files)
+            _, made = BrokerKeys.make_missing(keys_folder)
+            if made:
+                note(
+                    f"made {', '.join(made)} in {keys_folder}; keep a copy where the store's backups are not"
+                )
+        with open_store(where, files=files) as store:
+            keys = _keys(keys_folder)
+            if keys.access is not None:
+                authenticator.access = AccessTokens(keys.access, settings.public_url)
+            broker = Broker(store, keys, authenticator, settings)
+            others = [kind for kind in Kind if kind is not Kind.LINK]
+            supervisor = Supervisor(
+                where, files, keys_folder, kinds=[] if no_workers else [list(Kind), others]
+            )
+            if listener.is_in_the_clear:
+                note(
+                    f"warning: {listener.url} can be reached from elsewhere, and tokens travel in the clear; use TLS"
+                )
+            note(f"the broker answers at {listener.url}; its console is at {listener.url}/console/")
+            set_up()
+            app = create_app(broker)
+            try:
+                supervisor.start()
+                listener.serve(app)
+            finally:
+                supervisor.stop()
+
+
+def _keys(folder: Path) -> BrokerKeys:
+    from broker.work import BrokerKeys
+    from pprl.errors import KeyFileError
+
+    if not folder.is_dir():
+        raise KeyFileError(f"{folder}: there are no keys of the broker; serve --init makes them")
+    return BrokerKeys.load(folder)
 
 
 def _init(where: str, files: Path | None) -> None:
@@ -203,14 +198,14 @@ def work(where: str, files: Path | None, keys_folder: Path | None, kinds: str) -
 
     from broker.service.logs import set_up
     from broker.store import locate, open_store
-    from broker.work import BrokerKeys, Kind, Worker
+    from broker.work import Kind, Worker
     from broker.work.housekeeping import Housekeeper
 
     try:
         chosen = [Kind(kind.strip()) for kind in kinds.split(",")]
     except ValueError:
         raise click.UsageError(f"--kinds takes some of {', '.join(Kind)}") from None
-    keys = BrokerKeys.load(keys_folder or locate(where, files=files).folder / "keys")
+    keys = _keys(keys_folder or locate(where, files=files).folder / "keys")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stopping.set())
