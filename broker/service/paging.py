@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query
 from pydantic import BaseModel
-from sqlalchemy import Select, select
+from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from broker.service.models import Id, Page
@@ -49,7 +49,9 @@ class Piece:
         """
         statement = rows.order_by(table.key).limit(self.limit + 1)
         if self.after is not None:
-            key = session.scalar(select(table.key).where(table.id == self.after))
+            # Among the rows alone: elsewhere there may be one that the caller is not to know of.
+            place: Select[Any] = rows.with_only_columns(table.key)
+            key = session.scalar(place.where(table.id == self.after))
             if key is None:
                 raise Refusal(422, "there is no such place in the list; take `next` of the piece before")
             statement = statement.where(table.key > key)
