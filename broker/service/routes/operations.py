@@ -12,7 +12,7 @@ from broker.auth import Scope
 from broker.service.dependencies import AskingDep, BrokerDep
 from broker.service.metrics import CONTENT_TYPE, Metrics
 from broker.service.models import Health
-from broker.service.problems import Refusal
+from broker.service.problems import Refusal, may_answer
 from broker.store.tables import StoreFact
 
 router = APIRouter(tags=["operations"])
@@ -26,7 +26,7 @@ def healthz() -> Health:
     return Health(status="ok")
 
 
-@router.get("/readyz", responses={503: {}, 507: {}})
+@router.get("/readyz", responses=may_answer(507))
 def readyz(broker: BrokerDep) -> Health:
     """Database and disk can be used."""
     with broker.store.read() as session:
