@@ -21,8 +21,9 @@ LEAST_FREE_BYTES = 64 * 1024 * 1024
 
 
 @router.get("/healthz")
-def healthz() -> Health:
+async def healthz() -> Health:
     """The process is there."""
+    # Not in a thread: all may be waiting for the database, and the process is there all the same.
     return Health(status="ok")
 
 
