@@ -23,6 +23,7 @@ a token or a key; rows are named by number and values by field.
     ├── LinkageError             a linkage run cannot be done, or its estimate cannot be trusted
     ├── StoreError               the broker's store cannot be used, or is not what it should be
     │   ├── StoreBusyError       its database cannot be reached or is held by others; try again later
+    │   ├── StoreFullError       its disk is full; try again once there is room
     │   └── JournalError         its journal was changed
     ├── GovernanceError          a party asks for what cannot be
     │   ├── DeniedError          it may not do this
@@ -131,6 +132,10 @@ class StoreError(PprlError):
 
 class StoreBusyError(StoreError):
     """The store's database cannot be reached or is held by others; the same may succeed later."""
+
+
+class StoreFullError(StoreError):
+    """The disk of the store is full; the same succeeds once there is room."""
 
 
 class JournalError(StoreError):

@@ -10,11 +10,13 @@ from typing import IO, cast
 
 import numpy as np
 import pyarrow as pa
+from sqlalchemy import select
 
 from broker.ledger.book import withdrawn_of
 from broker.releases.files import delete_unused
 from broker.store import Store
 from broker.store.tables import Delivery
+from pprl.errors import ConflictError
 from pprl.files import scratch_file
 from pprl.package import (
     Identity,
@@ -51,6 +53,8 @@ def redact(store: Store, delivery_key: int, *, identity: Identity, signing_key: 
     ------
     PackageError
         The package cannot be opened.
+    ConflictError
+        The delivery was changed meanwhile.
     StoreError
         The disk is full.
     """
@@ -75,7 +79,10 @@ def redact(store: Store, delivery_key: int, *, identity: Identity, signing_key: 
                 manifest = _write(new, tokens, package.manifest, identity=identity, signing_key=signing_key)
             made = (new.sha256, manifest)
     with store.begin() as session:
-        row = session.get_one(Delivery, delivery_key)
+        row = session.scalars(select(Delivery).where(Delivery.key == delivery_key).with_for_update()).one()
+        if row.sha256 != delivery.sha256:
+            # What was read here is older: it may hold records that somebody else has taken out since.
+            raise ConflictError("the delivery was changed while records were taken out of it; do it again")
         row.n_records = n_kept
         row.sha256 = None if made is None else made[0]
         if made is not None:

@@ -13,7 +13,7 @@ Every step finds out what is left to do, so that one that was interrupted is sim
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -56,6 +56,7 @@ def carry_out(
     identity: Identity,
     signing_key: SigningKey,
     release_key: ReleaseKey,
+    held: Callable[[Session], object] = lambda _session: None,
     random_bytes: RandomBytes = os.urandom,
 ) -> list[Release]:
     """Leave nothing of withdrawn records in bulk data, and give every recipient a delta with the tombstones.
@@ -72,6 +73,8 @@ def carry_out(
         The broker's own, for deliveries that are written anew; `broker.intake` must trust it.
     release_key : ReleaseKey
         The broker's, for releases.
+    held : callable
+        Called in each transaction that publishes a release or ends the withdrawal; raises where another does it.
     random_bytes : callable
         ``random_bytes(k)`` gives ``k`` bytes.
 
@@ -107,10 +110,18 @@ def carry_out(
         scope = _scope(store, project, recipient)
         releases.append(
             build_within(
-                store, project, recipient, scope, key=release_key, by=party, random_bytes=random_bytes
+                store,
+                project,
+                recipient,
+                scope,
+                key=release_key,
+                by=party,
+                also=lambda session, _release: held(session),
+                random_bytes=random_bytes,
             )
         )
     with store.begin() as session:
+        held(session)
         n_files = [
             _forget_releases(session, withdrawal),
             _forget_runs(session, withdrawal),

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from broker.service.context import Broker
 from broker.service.metrics import Metrics
-from broker.service.problems import MEDIA_TYPE, add_handlers
+from broker.service.problems import add_handlers, may_answer
 from broker.service.routes import (
     credentials,
     drs,
@@ -58,20 +58,7 @@ def create_app(broker: Broker) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         generate_unique_id_function=_operation,
-        responses={
-            code: {
-                "description": text,
-                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            }
-            for code, text in (
-                (401, "The caller is not known."),
-                (403, "The caller may not do this."),
-                (404, "There is no such thing, or none that the caller may know of."),
-                (409, "What there is stands against it."),
-                (422, "The request cannot be carried out."),
-                (503, "The store is busy."),
-            )
-        },
+        responses=may_answer(400, 401, 403, 404, 409, 413, 422, 503),
     )
     app.state.broker = broker
     app.state.metrics = Metrics(broker.store)

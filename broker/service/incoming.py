@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 
@@ -10,9 +9,10 @@ from sqlalchemy import select
 
 from broker.service.problems import Refusal
 from broker.store import Store
+from broker.store.files import is_full
 from broker.store.tables import Dataset, Party, Upload, UploadState
 from broker.work.queue import Kind, enqueue
-from pprl.errors import StoreError
+from pprl.errors import StoreError, StoreFullError
 from pprl.guid import RandomBytes
 
 SYNC_EVERY_BYTES = 64 * 1024 * 1024
@@ -44,6 +44,10 @@ class Incoming:
     def __init__(self, store: Store, upload: Upload, *, random_bytes: RandomBytes = os.urandom) -> None:
         self._store, self._key, self._random_bytes = store, upload.key, random_bytes
         self.n_bytes = upload.n_bytes
+        if (
+            upload.state is not UploadState.OPEN
+        ):  # or a file would be made that the intake may take for the package
+            raise Refusal(409, f"the upload is {upload.state.value}")
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
             self._file = os.open(store.uploads / upload.id, flags, 0o600)
@@ -54,6 +58,7 @@ class Incoming:
             with store.read() as session:  # asked again, now that nobody else can send
                 row = session.get_one(Upload, upload.key)
             if row.state is not UploadState.OPEN:
+                self._remove_if_empty(upload.id)
                 raise Refusal(409, f"the upload is {row.state.value}")
             self.n_received = min(row.n_received, os.fstat(self._file).st_size)
             os.ftruncate(self._file, self.n_received)
@@ -67,6 +72,11 @@ class Incoming:
         except BaseException:
             os.close(self._file)
             raise
+
+    def _remove_if_empty(self, name: str) -> None:
+        """Leave nothing where the upload was finished by another request and its file has been taken away."""
+        if os.fstat(self._file).st_size == 0:
+            (self._store.uploads / name).unlink(missing_ok=True)
 
     def write(self, data: bytes) -> None:
         """Append some bytes.
@@ -132,6 +142,6 @@ class Incoming:
 
 
 def _unwritten(error: OSError) -> StoreError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreError("the broker's disk is full; what came so far is kept, go on later")
+    if is_full(error):
+        return StoreFullError("the broker's disk is full; what came so far is kept, go on later")
     return StoreError(f"the upload cannot be written ({error.strerror})")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query
 from pydantic import BaseModel
-from sqlalchemy import Select, select
+from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from broker.service.models import Id, Page
@@ -66,7 +66,7 @@ class Piece:
         Refusal
             There is no row to go on behind.
         """
-        behind = self._behind(session, table, rows).execution_options(yield_per=self.limit + 1)
+        behind = self._behind(session, table, rows, sees).execution_options(yield_per=self.limit + 1)
         found = list(islice((row for row in session.scalars(behind) if sees(row)), self.limit + 1))
         return self._page(found, shown)
 
@@ -80,14 +80,21 @@ class Piece:
             start = ids.index(self.after) + 1
         return self._page(items[start : start + self.limit + 1], shown)
 
-    def _behind(self, session: Session, table: Any, rows: Select[RowT]) -> Select[RowT]:
+    def _behind(
+        self,
+        session: Session,
+        table: Any,
+        rows: Select[RowT],
+        sees: Callable[[Any], bool] = lambda _: True,
+    ) -> Select[RowT]:
         """The rows behind the last one that was given."""
         if self.after is None:
             return rows.order_by(table.key)
-        key = session.scalar(select(table.key).where(table.id == self.after))
-        if key is None:
+        # Among these rows alone: elsewhere there may be one that the caller is not to know of.
+        last: Any = session.scalars(rows.where(table.id == self.after)).first()
+        if last is None or not sees(last):
             raise Refusal(422, "there is no such place in the list; take `next` of the piece before")
-        return rows.where(table.key > key).order_by(table.key)
+        return rows.where(table.key > last.key).order_by(table.key)
 
     def _page(self, found: list[Any], shown: Callable[[Any], ItemT]) -> Page[ItemT]:
         """A piece of the rows found, of which one more than the piece holds tells that there are more."""

@@ -35,6 +35,7 @@ _TITLES = {
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
+    410: "Gone",
     411: "Length required",
     412: "Precondition failed",
     413: "Too large",
@@ -46,6 +47,21 @@ _TITLES = {
     503: "Busy",
     507: "Disk full",
 }
+_MEANINGS = {
+    400: "The body is no text in UTF-8, or cannot be read otherwise.",
+    401: "The caller is not known.",
+    403: "The caller may not do this.",
+    404: "There is no such thing, or none that the caller may know of.",
+    409: "What there is stands against it.",
+    410: "It was there, and is gone for good.",
+    413: "It is more than is taken.",
+    415: "The body is of another media type.",
+    416: "The file has no such part.",
+    422: "The request cannot be carried out.",
+    429: "There is too much of it at once.",
+    503: "The store is busy; the same may succeed after the seconds of Retry-After.",
+    507: "The broker's disk is full, or broken.",
+}
 _CODES = {
     400: "bad-request",
     401: "unauthenticated",
@@ -53,6 +69,7 @@ _CODES = {
     404: "not-found",
     405: "method-not-allowed",
     409: "conflict",
+    410: "gone",
     411: "length-required",
     412: "precondition-failed",
     413: "too-large",
@@ -64,6 +81,30 @@ _CODES = {
     503: "busy",
     507: "full",
 }
+
+
+def may_answer(*statuses: int, headers: Mapping[str, str] | None = None) -> dict[int | str, dict[str, Any]]:
+    """The description of answers that tell what is wrong, as routes take it for ``responses``.
+
+    Parameters
+    ----------
+    *statuses : int
+        Of the answers.
+    headers : mapping, optional
+        Names and what they tell, of all of them.
+    """
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    more = {
+        name: {"description": text, "schema": {"type": "string"}} for name, text in (headers or {}).items()
+    }
+    return {
+        status: {
+            "description": _MEANINGS[status],
+            "content": content,
+            **({"headers": more} if more else {}),
+        }
+        for status in statuses
+    }
 
 
 class Refusal(PprlError):
@@ -140,7 +181,12 @@ def add_handlers(app: FastAPI) -> None:
     async def of_http(request: Request, error: Exception) -> JSONResponse:
         del request
         assert isinstance(error, HTTPException)  # noqa: S101
-        details = {404: "there is no such page", 405: "this cannot be done here"}
+        details = {
+            400: "the body cannot be read; it must be JSON, in UTF-8",
+            404: "there is no such page",
+            405: "this cannot be done here",
+            413: "the body is larger than anything that can be asked for here",
+        }
         detail = details.get(error.status_code, "the request cannot be served")
         return problem(error.status_code, detail, headers=error.headers)
 

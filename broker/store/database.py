@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,14 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    TimeoutError,
+)
 from sqlalchemy.orm import Session
 
-from pprl.errors import ConflictError, StoreBusyError, StoreError
+from pprl.errors import ConflictError, StoreBusyError, StoreError, StoreFullError
 
 SQLITE_FILE = "store.sqlite3"
 BUSY_TIMEOUT_S = 30
 
+_DISK_FULL = "53100"  # of PostgreSQL
 _READ = "pprl_read"  # an execution option of ours
 
 
@@ -114,6 +123,8 @@ def transaction(engine: Engine) -> Iterator[Session]:
     ------
     StoreBusyError
         The database cannot be reached, or others hold it for too long; nothing was done.
+    StoreFullError
+        Its disk is full; nothing was done.
     ConflictError
         A constraint of the database is against it.
     StoreError
@@ -130,12 +141,22 @@ def plain_errors() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise ConflictError(f"the store holds something against it ({_constraint(error)})") from None
+    except TimeoutError:
+        # Of the pool: all connections are taken, mostly by those who wait for a lock.
+        raise StoreBusyError("too many requests wait for the store's database; try again") from None
     except (OperationalError, InterfaceError) as error:
+        if _is_full(error):
+            raise StoreFullError("the disk of the store's database is full; nothing was changed") from None
         raise StoreBusyError(f"the store's database cannot be used now ({_reason(error)})") from None
     except DBAPIError as error:
         if error.connection_invalidated:
             raise StoreBusyError("the connection to the store's database was lost; try again") from None
         raise StoreError(f"the store's database refuses ({_reason(error)})") from None
+
+
+def _is_full(error: DBAPIError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_FULL or getattr(error.orig, "sqlstate", None) == _DISK_FULL
 
 
 def _constraint(error: IntegrityError) -> str:

@@ -14,6 +14,7 @@ that the database refuses to delete what is in use. A crash can leave a file wit
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -33,7 +34,7 @@ from sqlalchemy.orm import Session
 from broker.clock import Clock
 from broker.store.database import make_private
 from broker.store.tables import Base, StoredFile
-from pprl.errors import ConflictError, NotFoundError, StoreError
+from pprl.errors import ConflictError, NotFoundError, StoreError, StoreFullError
 
 _Begin = Callable[[], AbstractContextManager[Session]]
 _CHUNK_BYTES = 1024 * 1024
@@ -343,7 +344,16 @@ def _complaints() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if is_full(error):
+            raise StoreFullError(
+                "the disk of the store's files is full; nothing of the file was kept"
+            ) from None
         raise StoreError(f"the store's files cannot be written ({error.strerror})") from None
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a disk, or what somebody may have of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _unlink(path: Path) -> bool:

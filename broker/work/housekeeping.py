@@ -97,10 +97,12 @@ def _end_uploads(store: Store) -> None:
 def _clear_folders(store: Store) -> None:
     """Remove what interrupted work left behind."""
     limit = (store.clock() - KEPT_UNUSED).timestamp()
+    folder = store.location.folder / "work"
+    # Listed before the jobs are, or one that begins in between would lose its folder.
+    found = list(folder.iterdir()) if folder.is_dir() else []
     with store.read() as session:
         alive = set(session.scalars(select(Job.id).where(Job.state.in_([JobState.QUEUED, JobState.RUNNING]))))
-    folder = store.location.folder / "work"
-    for path in folder.iterdir() if folder.is_dir() else ():
+    for path in found:
         if path.name not in alive:
             shutil.rmtree(path, ignore_errors=True)
     for path in store.uploads.glob("run-*"):

@@ -39,6 +39,7 @@ from broker.work.loading import load_records
 from broker.work.worker import Task
 from pprl.console import Advance
 from pprl.errors import (
+    ConflictError,
     ExpiredError,
     GovernanceError,
     PackageError,
@@ -93,6 +94,8 @@ def take_in(task: Task) -> None:
             if sha256 is not None:
                 quality = _quality(task, came, delivery_key, store.files.path(sha256), advance)
         _accept(task, came, delivery_key, quality)
+    except ConflictError:
+        raise  # something else changed it meanwhile, which is no fault of the package's: it is taken in again
     except (PackageError, GovernanceError) as error:
         _refuse(task, came, delivery_key, _without_path(str(error), store, came))
 
@@ -101,17 +104,23 @@ def _stored(task: Task, came: _Came) -> Path:
     """Give the upload's file its name by digest; it may have it already."""
     store, upload = task.store, came.upload
     path = store.uploads / upload.id
+    if not path.exists() and not _is_known(store, upload.sha256):
+        # Everything stopped between its new name and its row.
+        path = store.files.path(upload.sha256)
     with task.progress("checking the digest", upload.n_bytes):
         if path.exists():
             try:
                 store.files.adopt(path, sha256=upload.sha256)
             except StoreError as error:
-                with store.read() as session:
-                    known = session.get(StoredFile, upload.sha256)
-                if known is None and "SHA-256" in str(error):
+                if not _is_known(store, upload.sha256) and "SHA-256" in str(error):
                     raise PackageError(str(error)) from None
                 raise
     return store.files.path(upload.sha256)
+
+
+def _is_known(store: Store, sha256: str) -> bool:
+    with store.read() as session:
+        return session.get(StoredFile, sha256) is not None
 
 
 def _checked(task: Task, came: _Came, path: Path) -> Manifest:

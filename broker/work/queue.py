@@ -156,7 +156,8 @@ def claim(store: Store, worker: str, *, kinds: Collection[Kind] = tuple(Kind)) -
         if job.cancel_asked_at is not None:
             _end(job, JobState.CANCELLED, now=now)
             return None
-        if job.attempts >= MOST_ATTEMPTS:
+        was_left = job.state is JobState.RUNNING
+        if job.attempts >= MOST_ATTEMPTS and (was_left or job.kind != Kind.WITHDRAW):
             _end(job, JobState.FAILED, now=now)
             job.error = (
                 f"its worker stopped {MOST_ATTEMPTS} times in the middle; the service's log may tell why"
@@ -188,7 +189,9 @@ def _claimable(kinds: Collection[Kind], now: datetime) -> Any:
         )
         .exists()
     )
-    is_queued = and_(Job.state == JobState.QUEUED, Job.not_before <= now, ~in_the_way)
+    # A time from a clock that was ahead would not come for hours.
+    is_due = or_(Job.not_before <= now, Job.not_before > now + _LONGEST_WAIT)
+    is_queued = and_(Job.state == JobState.QUEUED, is_due, ~in_the_way)
     is_left = and_(
         Job.state == JobState.RUNNING,
         # A lease from a clock that was ahead would last for ever.
@@ -241,15 +244,18 @@ def fail(store: Store, lease: Lease, error: str) -> None:
 
 
 def put_back(store: Store, lease: Lease, reason: str) -> None:
-    """Let a job be begun again later, the longer the oftener it was; after `MOST_ATTEMPTS` it fails."""
+    """Let a job be begun again later, the longer the oftener it was; after `MOST_ATTEMPTS` it fails.
+
+    Withdrawals never do: what sites take back has to go, however long the disk is full or the database away.
+    """
     with store.begin() as session:
         job = lease.hold(session)
         now = store.clock()
-        if job.attempts >= MOST_ATTEMPTS:
+        if job.attempts >= MOST_ATTEMPTS and job.kind != Kind.WITHDRAW:
             _end(job, JobState.FAILED, now=now)
         else:
             job.state, job.worker, job.lease_until = JobState.QUEUED, None, None
-            job.not_before = now + min(timedelta(seconds=2**job.attempts), _LONGEST_WAIT)
+            job.not_before = now + min(timedelta(seconds=2 ** min(job.attempts, 20)), _LONGEST_WAIT)
             job.stage = "waiting to be begun again"
         job.error = reason
 

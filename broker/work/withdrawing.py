@@ -23,6 +23,7 @@ def clear_away(task: Task) -> None:
             identity=task.keys.identity,
             signing_key=task.keys.signing,
             release_key=task.keys.release,
+            held=task.lease.hold,
             random_bytes=task.random_bytes,
         )
     with store.begin() as session:

@@ -14,8 +14,10 @@ from traceback import extract_tb
 from sqlalchemy import select
 
 from broker.store import Store
+from broker.store.files import is_full
 from broker.store.tables import Job, JobState
 from broker.work.keys import BrokerKeys
+from broker.work.presence import present, take_from_the_gone
 from broker.work.progress import Keeper
 from broker.work.queue import (
     Cancelled,
@@ -28,7 +30,7 @@ from broker.work.queue import (
     put_back,
     release_all,
 )
-from pprl.errors import ConflictError, PprlError, StoreBusyError
+from pprl.errors import ConflictError, PprlError, StoreBusyError, StoreFullError
 from pprl.guid import RandomBytes, new_guid
 
 IDLE_S = 0.5
@@ -100,17 +102,24 @@ class Worker:
         between : callable
             Called while there is nothing to do; such as `broker.work.housekeeping.Housekeeper.tick`.
         """
-        while not self.stopping.is_set():
-            try:
-                if not self.work_off(1):
-                    between()
-                    self.stopping.wait(IDLE_S)
-            except StoreBusyError as error:
-                _log.warning("waiting for the store: %s", error)
-                self.stopping.wait(5 * IDLE_S)
-            except PprlError as error:
-                _log.error("between jobs: %s", error)
-                self.stopping.wait(5 * IDLE_S)
+        with present(self.store, self.name):
+            while not self.stopping.is_set():
+                self._step(between)
+
+    def _step(self, between: Callable[[], None]) -> None:
+        try:
+            if not self.work_off(1) and not take_from_the_gone(self.store):
+                between()
+                self.stopping.wait(IDLE_S)
+        except (StoreBusyError, StoreFullError) as error:
+            _log.warning("waiting for the store: %s", error)
+            self.stopping.wait(5 * IDLE_S)
+        except PprlError as error:
+            _log.error("between jobs: %s", error)
+            self.stopping.wait(5 * IDLE_S)
+        except OSError as error:
+            _log.error("between jobs: %s", error.strerror)
+            self.stopping.wait(5 * IDLE_S)
 
     def work_off(self, most: int) -> int:
         """Do up to so many jobs that wait; gives how many were begun."""
@@ -141,13 +150,22 @@ class Worker:
         except LeaseLost:
             outcome = "left to another worker"
             release_all(self.store, self.name)
-        except (StoreBusyError, ConflictError) as error:
+        except (StoreBusyError, StoreFullError, ConflictError) as error:
             # What stands against it now may be over when it is tried again.
             outcome = "put back"
             put_back(self.store, lease, str(error))
-        except PprlError as error:
-            outcome = "failed"
-            fail(self.store, lease, str(error))
+        except (PprlError, OSError) as error:
+            if _for_want_of_room(error):
+                outcome = "put back"
+                put_back(self.store, lease, "the broker's disk is full")
+            else:
+                outcome = "failed"
+                told = (
+                    str(error)
+                    if isinstance(error, PprlError)
+                    else f"a file cannot be used ({error.strerror})"
+                )
+                fail(self.store, lease, told)
         except MemoryError:
             outcome = "failed"
             fail(self.store, lease, "there is not enough memory for it on this machine")
@@ -163,3 +181,12 @@ class Worker:
         _log.info(
             "job ended", extra={"job": job.id, "kind": job.kind, "outcome": outcome, "seconds": seconds}
         )
+
+
+def _for_want_of_room(error: BaseException | None) -> bool:
+    """Whether a full disk is behind an error, however it was told on its way here."""
+    while error is not None:
+        if isinstance(error, OSError) and is_full(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

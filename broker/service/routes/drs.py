@@ -213,5 +213,5 @@ def _find(session: Session, asking: Asking, object_id: str, act: Act) -> Release
 
 def _tickets(access: AccessTokens | None) -> AccessTokens:
     if access is None:
-        raise Refusal(503, "this broker gives no addresses of bytes: its key access.key is missing")
+        raise Refusal(404, "this broker gives no addresses of bytes: its key access.key is missing")
     return access

@@ -12,7 +12,7 @@ from broker.auth import Scope
 from broker.service.dependencies import AskingDep, BrokerDep
 from broker.service.metrics import CONTENT_TYPE, Metrics
 from broker.service.models import Health
-from broker.service.problems import Refusal
+from broker.service.problems import Refusal, may_answer
 from broker.store.tables import StoreFact
 
 router = APIRouter(tags=["operations"])
@@ -21,12 +21,13 @@ LEAST_FREE_BYTES = 64 * 1024 * 1024
 
 
 @router.get("/healthz")
-def healthz() -> Health:
+async def healthz() -> Health:
     """The process is there."""
+    # Not in a thread: all may be waiting for the database, and the process is there all the same.
     return Health(status="ok")
 
 
-@router.get("/readyz", responses={503: {}, 507: {}})
+@router.get("/readyz", responses=may_answer(507))
 def readyz(broker: BrokerDep) -> Health:
     """Database and disk can be used."""
     with broker.store.read() as session:

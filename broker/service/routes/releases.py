@@ -16,6 +16,7 @@ from broker.service.dependencies import AskingDep
 from broker.service.idempotency import Answer, OnceDep
 from broker.service.models import Id, JobOut, NewRelease, Page, ReleaseOut
 from broker.service.paging import PieceDep
+from broker.service.problems import may_answer
 from broker.service.routes import API
 from broker.service.sending import send_file
 from broker.service.views import job_out, release_out
@@ -90,7 +91,12 @@ def get_release(asking: AskingDep, release_id: ReleaseId) -> ReleaseOut:
 @router.get(
     "/releases/{release_id}/files/{name}",
     response_class=Response,
-    responses={200: {"content": {"application/octet-stream": {}}}, 206: {}, 304: {}, 410: {}, 416: {}},
+    responses={
+        200: {"content": {"application/octet-stream": {}}},
+        206: {"description": "A part of the file.", "content": {"application/octet-stream": {}}},
+        304: {"description": "It is as the caller has it."},
+        **may_answer(410, 416),
+    },
 )
 def get_file(
     asking: AskingDep,

@@ -16,7 +16,7 @@ from broker.service.dependencies import Asking, AskingDep
 from broker.service.idempotency import Answer, OnceDep
 from broker.service.incoming import Incoming
 from broker.service.models import Id, NewUpload, UploadOut
-from broker.service.problems import Refusal
+from broker.service.problems import Refusal, may_answer
 from broker.service.routes import API
 from broker.service.views import upload_out
 from broker.store.tables import Dataset, Upload, UploadState
@@ -30,7 +30,15 @@ MEDIA_TYPE = "application/offset+octet-stream"
 _WRITE_BYTES = 1024 * 1024
 
 
-@router.post("/datasets/{dataset_id}/uploads", status_code=201, response_model=UploadOut)
+@router.post(
+    "/datasets/{dataset_id}/uploads",
+    status_code=201,
+    response_model=UploadOut,
+    responses={
+        200: {"description": "It is on its way already.", "model": UploadOut},
+        **may_answer(429, headers={"Retry-After": "Seconds."}),
+    },
+)
 def post_upload(
     asking: AskingDep, once: OnceDep, dataset_id: Annotated[Id, Path()], body: NewUpload
 ) -> JSONResponse:
@@ -86,7 +94,7 @@ def get_upload(asking: AskingDep, upload_id: UploadId) -> UploadOut:
         return upload_out(session, asking.find(session, Act.SEE_DELIVERY, Upload, upload_id))
 
 
-@router.head("/uploads/{upload_id}")
+@router.head("/uploads/{upload_id}", response_class=Response)
 def head_upload(asking: AskingDep, upload_id: UploadId) -> Response:
     """How much of an upload is here for certain."""
     with asking.broker.store.read() as session:
@@ -110,6 +118,7 @@ def delete_upload(asking: AskingDep, upload_id: UploadId) -> Response:
 @router.patch(
     "/uploads/{upload_id}",
     status_code=204,
+    responses=may_answer(410, 413, 415, 507),
     openapi_extra={
         "requestBody": {
             "required": True,

@@ -25,7 +25,7 @@ from broker.service.models import (
     WithdrawalOut,
 )
 from broker.service.paging import PieceDep
-from broker.service.problems import Refusal
+from broker.service.problems import Refusal, may_answer
 from broker.service.routes import API
 from broker.service.views import job_out, run_out, withdrawal_out
 from broker.store.tables import Dataset, Job, Party, Project, Run, RunFile, Withdrawal
@@ -116,7 +116,11 @@ def get_quality(asking: AskingDep, run_id: RunId) -> dict[str, Any]:
         return asking.find(session, Act.SEE_RUN, Run, run_id).quality
 
 
-@router.get("/runs/{run_id}/report", response_class=Response, responses={200: {"content": {"text/html": {}}}})
+@router.get(
+    "/runs/{run_id}/report",
+    response_class=Response,
+    responses={200: {"content": {"text/html": {}}}, **may_answer(410)},
+)
 def get_report(asking: AskingDep, run_id: RunId) -> Response:
     """The run's report, one page of HTML."""
     store = asking.broker.store

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 
 import pytest
@@ -128,7 +129,7 @@ def test_a_full_disk_is_told_and_what_came_before_is_kept(hospital, upload, monk
     hospital.send("anna", upload, 0, CONTENT[:100])
 
     def full(file, data):
-        raise OSError(incoming.errno.ENOSPC, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
         patched.setattr(incoming.os, "write", full)

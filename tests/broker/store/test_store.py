@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from broker.store import database, init_store, locate, open_store
 from broker.store.tables import Party, PartyKind, StoreFact
-from pprl.errors import ConflictError, PprlError, StoreBusyError, StoreError
+from pprl.errors import ConflictError, PprlError, StoreBusyError, StoreError, StoreFullError
 
 
 def party(store, name="Clinic", **more):
@@ -181,3 +183,35 @@ def test_a_lost_connection_loses_the_transaction_and_nothing_else(store):
         others = "pid <> pg_backend_pid() AND datname = current_database()"
         session.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
     assert names(store) == ["Registry"]
+
+
+def test_a_full_disk_is_told_from_a_busy_database(store):
+    if not store.location.is_sqlite:
+        pytest.skip("PostgreSQL looks after its own disk")
+
+    def fill():
+        with store.begin() as session:
+            n_pages = session.execute(sa.text("PRAGMA page_count")).scalar_one()
+            session.execute(sa.text(f"PRAGMA max_page_count = {n_pages}"))
+            session.add_all(StoreFact(name=f"fact {number}", value="x" * 100) for number in range(10_000))
+
+    with pytest.raises(StoreFullError, match="full"):
+        fill()
+    with store.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(StoreFact)) == 1
+
+
+def test_too_many_who_wait_are_told_so(where):
+    """They wait for a connection of the pool, not for the database."""
+    with open_store(where[0], files=where[1]) as store:
+        pool, taken = store.engine.pool, []
+        pool._timeout = 0.05
+        try:
+            with suppress(PoolTimeoutError):
+                while True:
+                    taken.append(pool.connect())
+            with pytest.raises(StoreBusyError, match="too many"):
+                names(store)
+        finally:
+            for connection in taken:
+                connection.close()
