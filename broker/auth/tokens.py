@@ -216,9 +216,7 @@ def resume(session: Session, token_id: str, *, now: datetime) -> Caller:
 
 def _caller(token: ApiToken, party: Party, is_right: bool, *, now: datetime) -> Caller:
     # Bits, not branches: each of these takes the same time, and all are looked at.
-    is_valid = (
-        is_right & (token.revoked_at is None) & (now < token.expires_at) & (party.disabled_at is None)
-    )
+    is_valid = is_right & (token.revoked_at is None) & (now < token.expires_at) & (party.disabled_at is None)
     if not is_valid:
         raise AuthError
     return Caller(
