@@ -36,6 +36,7 @@ def get_dataset_page(visitor: VisitorDep, dataset_id: Annotated[Id, Path()]) -> 
         deliveries=deliveries,
         warnings={one.id: len(warnings_of(one)) for one in deliveries},
         jobs=[one for one in jobs if one.finished_at is None],
+        refused=[one for one in jobs if (one.result or {}).get("state") == "refused"][:10],
         withdrawals=withdrawals_of(visitor, [dataset]),
         is_mine=dataset.site == visitor.id,
     )

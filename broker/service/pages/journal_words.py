@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any
 
 from broker.journal import BROKER, LOCAL
@@ -58,7 +59,7 @@ class Line:
     act : str
         As it is written.
     more : list of (str, str)
-        Counts and words, by name.
+        Counts and words that the sentence does not tell, by name.
     hash : str
     """
 
@@ -90,7 +91,9 @@ def line_of(entry: EntryOut, name: Callable[[str], str]) -> Line:
         "by": _WHO[by] if by in _WHO else name(by),
     }
     act = str(body.get("act", ""))
-    sentence = _SENTENCES.get(act, f"{{by}}: {act.replace('.', ' ')}").format_map(_Known(values))
+    form = _SENTENCES.get(act, "{by}: " + act.replace(".", " ").replace("{", "").replace("}", ""))
+    told = {name for _, name, _, _ in Formatter().parse(form)}
+    sentence = form.format_map(_Known(values))
     if values.get("left") is not None and values.get("left") == values.get("right"):
         sentence = sentence.replace(f"{values['left']} and {values['right']}", values["left"])
     return Line(
@@ -98,7 +101,11 @@ def line_of(entry: EntryOut, name: Callable[[str], str]) -> Line:
         str(body.get("at", ""))[:19].replace("T", " "),
         f"{sentence[:1].upper()}{sentence[1:]}.",
         act,
-        [(key.replace("_", " "), str(value)) for part in (counts, words) for key, value in part.items()],
+        [
+            (key.removeprefix("n_").replace("_", " "), values[key])
+            for key in (*counts, *words)
+            if key not in told and counts.get(key) != 0
+        ],
         entry.hash,
     )
 

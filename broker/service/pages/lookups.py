@@ -33,6 +33,8 @@ from broker.store.tables import Dataset, Delivery, Job, JobState, Project, Relea
 
 ItemT = TypeVar("ItemT", bound=BaseModel)
 
+_MOST_LOOKED_AT = 500  # jobs, of which a site sees its own
+
 
 def everything(ask: Callable[[Piece], Page[ItemT]]) -> list[ItemT]:
     """A list of the API's as a whole."""
@@ -101,7 +103,7 @@ def newest_jobs(
             .join(Project, Project.key == Job.project_key)
             .where(Project.id == project_id, Job.state.in_(states))
             .order_by(Job.key.desc())
-            .limit(10 * most)
+            .limit(_MOST_LOOKED_AT)
         )
         seen = visitor.seen(session, Act.SEE_JOB, session.scalars(rows), most)
         return [job_out(session, one) for one in seen]
@@ -127,7 +129,7 @@ def newest_releases(visitor: Visitor, project_id: str | None, most: int) -> list
         rows = select(Release).where(Release.state != ReleaseState.BUILDING).order_by(Release.key.desc())
         if project_id is not None:
             rows = rows.join(Project, Project.key == Release.project_key).where(Project.id == project_id)
-        seen = visitor.seen(session, Act.SEE_RELEASE, session.scalars(rows.limit(10 * most)), most)
+        seen = visitor.seen(session, Act.SEE_RELEASE, session.scalars(rows), most)
         return [release_out(session, one, visitor.asking.broker) for one in seen]
 
 

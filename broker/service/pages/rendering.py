@@ -129,7 +129,7 @@ def _day(when: datetime) -> str:
 
 
 def _moment(when: datetime) -> str:
-    return f"{_day(when)}, {when.astimezone(UTC):%H:%M} UTC"
+    return f"{_day(when)}, {when.astimezone(UTC):%H:%M}"
 
 
 def _iso(when: datetime) -> str:

@@ -87,7 +87,7 @@ class Sessions:
         with self._lock:
             self._forget_past(now)
             theirs = [d for d, one in self._by_digest.items() if one.token_id == caller.token_id]
-            for digest in theirs[: len(theirs) - MOST_OF_A_TOKEN + 1]:
+            for digest in theirs[: max(len(theirs) - MOST_OF_A_TOKEN + 1, 0)]:
                 del self._by_digest[digest]
             self._by_digest[_digest(text)] = session
         return text, session

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Request
+from fastapi import BackgroundTasks, Depends, Request
 from fastapi.responses import JSONResponse, RedirectResponse
 from sqlalchemy.orm import Session
 
@@ -136,7 +136,9 @@ class Visitor:
         return found
 
 
-def visitor_of(request: Request, broker: BrokerDep, console: ConsoleDep) -> Visitor:
+def visitor_of(
+    request: Request, broker: BrokerDep, console: ConsoleDep, afterwards: BackgroundTasks
+) -> Visitor:
     """Who has signed in.
 
     Raises
@@ -151,7 +153,7 @@ def visitor_of(request: Request, broker: BrokerDep, console: ConsoleDep) -> Visi
     session = console.sessions.find(cookie, now=now)
     with broker.store.read() as reading:
         caller = resume(reading, session.token_id, now=now)
-    note_use(broker.store, caller, now=now)
+    afterwards.add_task(note_use, broker.store, caller, now=now)
     request.state.party = caller.party.id
     visitor = Visitor(Asking(broker, caller), session)
     request.state.visitor = visitor

@@ -164,7 +164,18 @@ def _deliveries(visitor: Visitor, facts: Facts) -> Iterator[Item]:
             continue
         where, delivery = f"{ROOT}/datasets/{dataset.id}", facts.latest.get(dataset.id)
         turn = Urgency.NOW if dataset in mine else Urgency.OTHERS
-        if delivery is None:
+        refused = _refused(facts, dataset)
+        if refused is not None:
+            refusal = str((refused.result or {}).get("refusal") or "no reason is known")
+            yield _item(
+                facts,
+                turn,
+                f"The last delivery of {dataset.name} was refused",
+                f"{refusal[:1].upper()}{refusal[1:]}.",
+                f"{ROOT}/jobs/{refused.id}",
+                "See the job",
+            )
+        elif delivery is None:
             whose = "" if dataset in mine else f" {dataset.site_name} has it to send."
             yield _item(
                 facts,
@@ -173,15 +184,6 @@ def _deliveries(visitor: Visitor, facts: Facts) -> Iterator[Item]:
                 f"Nothing has come yet.{whose}",
                 where,
                 "How to send it" if dataset in mine else "Open the dataset",
-            )
-        elif delivery.state == "refused":
-            yield _item(
-                facts,
-                turn,
-                f"Delivery {delivery.sequence} of {dataset.name} was refused",
-                f"{(delivery.refusal or 'no reason is known')[:1].upper()}{(delivery.refusal or '')[1:]}.",
-                f"{ROOT}/deliveries/{delivery.id}",
-                "See why",
             )
         elif dataset in mine and (warnings := warnings_of(delivery)):
             yield _item(
@@ -192,6 +194,13 @@ def _deliveries(visitor: Visitor, facts: Facts) -> Iterator[Item]:
                 f"{ROOT}/deliveries/{delivery.id}",
                 "See its quality",
             )
+
+
+def _refused(facts: Facts, dataset: DatasetOut) -> JobOut | None:
+    """The last intake of a dataset, if it ended with a refusal; that may leave no delivery."""
+    intakes = (one for one in facts.jobs if one.kind == "intake" and one.dataset == dataset.id)
+    last = next(intakes, None)
+    return last if last is not None and (last.result or {}).get("state") == "refused" else None
 
 
 def _govern(visitor: Visitor, facts: Facts, names: Names) -> Iterator[Item]:

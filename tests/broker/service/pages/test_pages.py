@@ -228,6 +228,9 @@ def test_a_refusal_is_escaped_and_told(hospital: Hospital, town: Town):
     assert job["result"]["state"] == "refused"
     page = visit(hospital, "anna").read(f"jobs/{job['id']}")
     assert "The delivery was refused: the package is delivery 1" in page.text
+    for path in ("", f"datasets/{hospital.datasets['a'].id}"):
+        assert "the package is delivery 1" in visit(hospital, "anna").read(path).text.lower()
+    assert "The last delivery of a was refused" in visit(hospital, "stella").read("").text
 
 
 def test_unknown_pages_and_methods_are_pages(hospital: Hospital):

@@ -27,7 +27,7 @@ class Read(HTMLParser):
         self.links: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
-        self._select: str | None = None
+        self._select = ""
         self.feed(html)
 
     def handle_starttag(self, tag, attributes):
@@ -44,9 +44,8 @@ class Read(HTMLParser):
         elif tag == "select" and form:
             self._select = known["name"]
             form.values.append((known["name"], ""))
-        elif tag == "option" and form and self._select:
-            if "selected" in known or form.values[-1] == (self._select, ""):
-                form.values[-1] = (self._select, known["value"])
+        elif tag == "option" and ("selected" in known or form.values[-1] == (self._select, "")):
+            form.values[-1] = (self._select, known["value"])
 
     def handle_data(self, data):
         self.text += data + " "
