@@ -31,6 +31,7 @@ _SENTENCES = {
     "project.created": "{by} founded the project {project}",
     "records.withdrawn": "{by} withdrew records of {dataset}",
     "release.acknowledged": "{by} acknowledged release {number}",
+    "release.fetched": "{by} fetched {file} of a release",
     "release.published": "release {number} was published to {recipient}",
     "site-key.registered": "{by} registered the signing key of {party}",
     "site-key.revoked": "{by} revoked the signing key of {party}",
