@@ -36,12 +36,8 @@ def render_report(quality: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["count"] = lambda number: f"{number:,}".replace(",", " ")
-    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
-    # A match key's name may be long: it may go on in the next line behind a plus.
-    environment.filters["breakable"] = lambda text: escape(text).replace("+", Markup("+<wbr>"))
-    environment.filters["figure"] = lambda number: f"{number:.4f}"
-    charts = [_chart(comparison["histogram"]) for comparison in quality["comparisons"]]
+    add_filters(environment)
+    charts = [histogram_chart(comparison["histogram"]) for comparison in quality["comparisons"]]
     by_class = [strata_charts(c["strata"], c["estimate"]["recall"]["value"]) for c in quality["comparisons"]]
     waterfalls = [
         [waterfall_chart(example, quality["threshold"]) for example in comparison["examples"]]
@@ -52,8 +48,23 @@ def render_report(quality: dict[str, Any]) -> str:
     )
 
 
-def _chart(histogram: dict[str, Any]) -> dict[str, Any]:
-    """Geometry of the histogram: counts on a logarithmic axis, weights in bits along the bottom."""
+def add_filters(environment: Environment) -> None:
+    """Give an environment the filters of these templates, for pages that include some of them."""
+    environment.filters["count"] = lambda number: f"{number:,}".replace(",", " ")
+    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    # A match key's name may be long: it may go on in the next line behind a plus.
+    environment.filters["breakable"] = lambda text: escape(text).replace("+", Markup("+<wbr>"))
+    environment.filters["figure"] = lambda number: f"{number:.4f}"
+
+
+def histogram_chart(histogram: dict[str, Any]) -> dict[str, Any]:
+    """Geometry of a histogram of weights: counts on a logarithmic axis, weights in bits along the bottom.
+
+    Parameters
+    ----------
+    histogram : dict
+        Of a comparison in quality.json.
+    """
     edges: list[float] = histogram["edges"]
     between, null = histogram["between"], histogram["null"]
     decades = max(1, math.ceil(math.log10(max([10.0, *between, *null]))))

@@ -20,6 +20,7 @@ from broker.auth.tokens import (
     issue,
     list_tokens,
     note_use,
+    resume,
     revoke,
 )
 
@@ -55,6 +56,7 @@ __all__ = [
     "read_issuers",
     "read_scopes",
     "resource_of",
+    "resume",
     "revoke",
     "unlink_identity",
 ]

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 
 from broker.service.context import Broker
 from broker.service.metrics import Metrics
+from broker.service.pages import add_console
 from broker.service.problems import add_handlers, may_answer
 from broker.service.routes import (
     credentials,
@@ -69,6 +70,7 @@ def create_app(broker: Broker) -> FastAPI:
     for other in (operations, credentials, drs):
         app.include_router(other.router, max_body_size=SMALL_BODY_BYTES)
     app.include_router(metadata.router, max_body_size=metadata.BATCH_BYTES)
+    add_console(app, broker)
     app.add_middleware(Watching, metrics=app.state.metrics)
     _describe_problems(app)
     return app

@@ -23,6 +23,7 @@ from broker.auth import (
     issue,
     list_tokens,
     note_use,
+    resume,
     revoke,
 )
 from broker.auth import tokens as tokens_module
@@ -237,3 +238,17 @@ def test_nobody_gives_themselves_more(store, parties, clock):
             mine.check_can_give(site, {Scope.READ, Scope.SUBMIT})
         theirs = Caller(operator, frozenset({Scope.ACCOUNT}), How.TOKEN, "x", clock())
         theirs.check_can_give(site, {Scope.SUBMIT})
+
+
+def test_who_came_before_goes_on_while_the_token_holds(store, parties, issued, clock):
+    with store.read() as session:
+        caller = authenticate(session, issued, now=clock())
+        assert resume(session, caller.token_id, now=clock()) == caller
+        with pytest.raises(AuthError):
+            resume(session, caller.token_id, now=caller.expires_at)
+        with pytest.raises(AuthError):
+            resume(session, "00000000-0000-4000-8000-000000000000", now=clock())
+    with store.begin() as session:
+        disable_party(session, find_party(session, "site"), by="local", now=clock())
+    with store.read() as session, pytest.raises(AuthError):
+        resume(session, caller.token_id, now=clock())

@@ -153,6 +153,8 @@ def everybody(store) -> Iterator[Everybody]:
 def routes(app) -> set[tuple[str, str]]:
     found = set()
     for route in iter_route_contexts(app.routes):
+        if route.path.startswith("/console"):
+            continue  # for people, who sign in there: asked in `pages/`, and its functions are those of the API
         for method in route.methods or {"?"}:
             # Starlette answers HEAD where there is GET, by the same function.
             if method != "HEAD" or "GET" not in route.methods:

@@ -1,0 +1,177 @@
+"""What pages put together from several answers: whole lists, the newest rows, and what things are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import TypeVar
+
+from pydantic import BaseModel
+from sqlalchemy import select
+
+from broker.governance import Act
+from broker.service.models import (
+    DatasetOut,
+    DeliveryOut,
+    JobOut,
+    MemberOut,
+    Page,
+    PermissionOut,
+    ProjectOut,
+    ReleaseOut,
+    RunOut,
+    WithdrawalOut,
+)
+from broker.service.pages.visitor import Visitor
+from broker.service.paging import MOST, Piece
+from broker.service.routes.parties import list_parties
+from broker.service.routes.permissions import list_permissions
+from broker.service.routes.projects import list_datasets, list_members, list_projects
+from broker.service.routes.work import list_withdrawals
+from broker.service.views import delivery_out, job_out, release_out, run_out
+from broker.store.tables import Dataset, Delivery, Job, JobState, Project, Release, ReleaseState, Run
+
+ItemT = TypeVar("ItemT", bound=BaseModel)
+
+_MOST_LOOKED_AT = 500  # jobs, of which a site sees its own
+
+
+def everything(ask: Callable[[Piece], Page[ItemT]]) -> list[ItemT]:
+    """A list of the API's as a whole."""
+    found: list[ItemT] = []
+    after: str | None = None
+    while True:
+        page = ask(Piece(after, MOST))
+        found += page.items
+        after = page.next
+        if after is None:
+            return found
+
+
+def projects_of(visitor: Visitor) -> list[ProjectOut]:
+    """The projects that somebody may know of."""
+    return everything(lambda piece: list_projects(visitor.asking, piece))
+
+
+def datasets_of(visitor: Visitor, project_id: str) -> list[DatasetOut]:
+    """The datasets of a project."""
+    return everything(lambda piece: list_datasets(visitor.asking, piece, project_id))
+
+
+def members_of(visitor: Visitor, project_id: str) -> list[MemberOut]:
+    """The members of a project that somebody may know of."""
+    return list_members(visitor.asking, project_id).items
+
+
+def permissions_of(visitor: Visitor, project_id: str) -> list[PermissionOut]:
+    """The permissions of a project that somebody may see, those that are over included."""
+    return everything(lambda piece: list_permissions(visitor.asking, piece, project_id))
+
+
+def withdrawals_of(visitor: Visitor, datasets: Collection[DatasetOut]) -> list[WithdrawalOut]:
+    """The withdrawals from datasets that somebody may see, the latest first."""
+    found: list[WithdrawalOut] = []
+    for dataset in datasets:
+        found += visitor.sees(partial(_withdrawals, visitor, dataset.id)) or []
+    return sorted(found, key=lambda one: one.requested_at, reverse=True)
+
+
+def _withdrawals(visitor: Visitor, dataset_id: str) -> list[WithdrawalOut]:
+    return everything(lambda piece: list_withdrawals(visitor.asking, piece, dataset_id))
+
+
+def newest_deliveries(visitor: Visitor, dataset_id: str, most: int) -> list[DeliveryOut]:
+    """The latest deliveries of a dataset with their quality; none where they are not to be seen."""
+    with visitor.asking.broker.store.read() as session:
+        rows = (
+            select(Delivery)
+            .join(Dataset, Dataset.key == Delivery.dataset_key)
+            .where(Dataset.id == dataset_id)
+            .order_by(Delivery.key.desc())
+        )
+        seen = visitor.seen(session, Act.SEE_DELIVERY, session.scalars(rows.limit(most)), most)
+        return [delivery_out(session, one, with_quality=True) for one in seen]
+
+
+def newest_jobs(
+    visitor: Visitor, project_id: str, most: int, *, states: Collection[JobState] = tuple(JobState)
+) -> list[JobOut]:
+    """The latest jobs of a project that somebody may see."""
+    with visitor.asking.broker.store.read() as session:
+        rows = (
+            select(Job)
+            .join(Project, Project.key == Job.project_key)
+            .where(Project.id == project_id, Job.state.in_(states))
+            .order_by(Job.key.desc())
+            .limit(_MOST_LOOKED_AT)
+        )
+        seen = visitor.seen(session, Act.SEE_JOB, session.scalars(rows), most)
+        return [job_out(session, one) for one in seen]
+
+
+def newest_runs(visitor: Visitor, project_id: str, most: int) -> list[RunOut]:
+    """The latest runs of a project, for whoever may see them."""
+    with visitor.asking.broker.store.read() as session:
+        rows = (
+            select(Run)
+            .join(Project, Project.key == Run.project_key)
+            .where(Project.id == project_id)
+            .order_by(Run.key.desc())
+            .limit(most)
+        )
+        seen = visitor.seen(session, Act.SEE_RUN, session.scalars(rows), most)
+        return [run_out(session, one) for one in seen]
+
+
+def newest_releases(visitor: Visitor, project_id: str | None, most: int) -> list[ReleaseOut]:
+    """The latest releases that somebody may see, of one project or of all."""
+    with visitor.asking.broker.store.read() as session:
+        rows = select(Release).where(Release.state != ReleaseState.BUILDING).order_by(Release.key.desc())
+        if project_id is not None:
+            rows = rows.join(Project, Project.key == Release.project_key).where(Project.id == project_id)
+        seen = visitor.seen(session, Act.SEE_RELEASE, session.scalars(rows), most)
+        return [release_out(session, one, visitor.asking.broker) for one in seen]
+
+
+class Names:
+    """What a visitor may call parties, datasets and projects: as far as the API tells them.
+
+    Parameters
+    ----------
+    visitor : Visitor
+    """
+
+    def __init__(self, visitor: Visitor) -> None:
+        self._known = {visitor.id: visitor.name}
+        if visitor.is_operator:
+            parties = visitor.sees(lambda: everything(lambda piece: list_parties(visitor.asking, piece)))
+            self._known |= {party.id: party.name for party in parties or []}
+
+    def learn(
+        self,
+        *,
+        projects: Collection[ProjectOut] = (),
+        datasets: Collection[DatasetOut] = (),
+        members: Collection[MemberOut] = (),
+    ) -> Names:
+        """Take names from what was answered."""
+        self._known |= {one.id: one.name for one in projects}
+        self._known |= {one.id: one.name for one in datasets}
+        self._known |= {one.site: one.site_name for one in datasets}
+        self._known |= {one.party: one.name for one in members}
+        return self
+
+    def __call__(self, public_id: str) -> str:
+        """A name, or enough of the id to tell it from others."""
+        return self._known.get(public_id, public_id[:8])
+
+    def knows(self, public_id: str) -> bool:
+        """Whether there is a name."""
+        return public_id in self._known
+
+
+def names_of(visitor: Visitor, project_id: str) -> Names:
+    """The names in a project."""
+    return Names(visitor).learn(
+        datasets=datasets_of(visitor, project_id), members=members_of(visitor, project_id)
+    )
