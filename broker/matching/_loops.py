@@ -117,14 +117,10 @@ def share_out(
     of_pair: Any,
     left_sums: Any,
     right_sums: Any,
-    excused: Any,
     odds: float,
     out: Any,
 ) -> None:
-    """Posterior of each pair among its rivals; a side whose sums are empty does not exclude.
-
-    ``excused``, where it is not empty, is what of the rivals is no rival.
-    """
+    """Posterior of each pair among its rivals; a side whose sums are empty does not exclude."""
     for pair in range(len(left)):
         own = ratio[of_pair[pair]]
         rivals = 0.0
@@ -132,8 +128,6 @@ def share_out(
             rivals += left_sums[left[pair]] - own
         if len(right_sums) > 0:
             rivals += right_sums[right[pair]] - own
-        if len(excused) > 0:
-            rivals -= excused[pair]
         out[pair] = own / (odds + own + max(rivals, 0.0))
 
 
