@@ -84,7 +84,7 @@ def _defaults_only() -> list[tuple[Any, str, Any]]:
         del seed
         return weigh.settle(between, default_weights(features), 0.0)
 
-    return [(weigh, "fit", fit)]
+    return [(weigh, "fit", fit), *_no_thirds()]
 
 
 def _nothing_implied() -> list[tuple[Any, str, Any]]:
