@@ -30,6 +30,7 @@ from broker.matching.entities import Links
 from broker.matching.evidence import record
 from broker.matching.evidence.fields import model, names
 from broker.matching.evidence.fields.similarity import SimilarityColumn
+from broker.matching.evidence.model import default_weights
 from broker.matching.pipeline import Linkage
 from pprl.console import note, run
 from pprl.guid import to_text
@@ -60,15 +61,12 @@ class Ingredient:
 
 
 def _no_competition() -> list[tuple[Any, str, Any]]:
-    told_apart, among = duplicates.told_apart, duplicates.among
+    compete = weigh.compete
 
-    def free(between: weigh.Between) -> weigh.Between:
-        return replace(between, exclusive=(False, False), people=(None, None))
+    def free(between: weigh.Between, *given: Any) -> Any:
+        return compete(replace(between, exclusive=(False, False)), *given)
 
-    return [
-        (duplicates, "told_apart", lambda *given: free(told_apart(*given))),
-        (duplicates, "among", lambda *given: free(among(*given))),
-    ]
+    return [(weigh, "compete", free)]
 
 
 def _no_strangers() -> list[tuple[Any, str, Any]]:
@@ -84,9 +82,9 @@ def _no_strangers() -> list[tuple[Any, str, Any]]:
 def _defaults_only() -> list[tuple[Any, str, Any]]:
     def fit(between: weigh.Between, _strangers: Any, features: Any, *, seed: int) -> weigh.Fit:
         del seed
-        return weigh.settle(between, np.array([feature.prior for feature in features]), 0.0)
+        return weigh.settle(between, default_weights(features), 0.0)
 
-    return [(weigh, "fit", fit)]
+    return [(weigh, "fit", fit), *_no_thirds()]
 
 
 def _nothing_implied() -> list[tuple[Any, str, Any]]:
@@ -102,6 +100,18 @@ def _everyone_alone() -> list[tuple[Any, str, Any]]:
         return np.arange(within.shape[0])
 
     return [(duplicates, "people_within", alone), (pipeline, "TURNS", 1)]
+
+
+def _not_borrowed() -> list[tuple[Any, str, Any]]:
+    return [(duplicates, "borrowed", lambda features, _fits: (default_weights(features), 0.0))]
+
+
+def _no_thirds() -> list[tuple[Any, str, Any]]:
+    def learn(within: weigh.Between, features: Any, *, seed: int) -> weigh.Fit:
+        del seed
+        return weigh.settle(within, default_weights(features), 0.0)
+
+    return [(pipeline, "learn_alone", learn)]
 
 
 def _join_by_link() -> list[tuple[Any, str, Any]]:
@@ -126,6 +136,14 @@ def _duplicates(_profile: str, case: Case) -> bool:
     return any(site.duplicates for site in case.sites)
 
 
+def _several(profile: str, case: Case) -> bool:
+    return _duplicates(profile, case) and len(case.sites) > 1
+
+
+def _one(profile: str, case: Case) -> bool:
+    return not _several(profile, case) and _duplicates(profile, case)
+
+
 INGREDIENTS = (
     Ingredient("nothing", list),
     Ingredient("the competition of a record's candidates", _no_competition),
@@ -138,8 +156,14 @@ INGREDIENTS = (
         lambda: [(names.NameColumn, "levels", SimilarityColumn.levels)],
         _fields,
     ),
-    Ingredient("representatives of duplicates", _everyone_alone, _duplicates),
-    Ingredient("learning a second and third time", lambda: [(pipeline, "TURNS", 1)], _duplicates),
+    Ingredient("representatives of duplicates", _everyone_alone, _several),
+    Ingredient("doubt whether representatives are strangers", lambda: [(duplicates, "DOUBT", 0.0)], _several),
+    Ingredient("weights from between the datasets within them: default weights", _not_borrowed, _several),
+    Ingredient("learning a second and third time", lambda: [(pipeline, "TURNS", 1)], _several),
+    Ingredient("what third records tell of a dataset alone: default weights", _no_thirds, _one),
+    Ingredient(
+        "what an error costs that comes twice alike", lambda: [(entities, "REPEATED", 0.0)], _duplicates
+    ),
     Ingredient("entities by all pairs: joined by single links", _join_by_link, _duplicates),
 )
 

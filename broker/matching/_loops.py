@@ -117,14 +117,10 @@ def share_out(
     of_pair: Any,
     left_sums: Any,
     right_sums: Any,
-    excused: Any,
     odds: float,
     out: Any,
 ) -> None:
-    """Posterior of each pair among its rivals; a side whose sums are empty does not exclude.
-
-    ``excused``, where it is not empty, is what of the rivals is no rival.
-    """
+    """Posterior of each pair among its rivals; a side whose sums are empty does not exclude."""
     for pair in range(len(left)):
         own = ratio[of_pair[pair]]
         rivals = 0.0
@@ -132,8 +128,6 @@ def share_out(
             rivals += left_sums[left[pair]] - own
         if len(right_sums) > 0:
             rivals += right_sums[right[pair]] - own
-        if len(excused) > 0:
-            rivals -= excused[pair]
         out[pair] = own / (odds + own + max(rivals, 0.0))
 
 
@@ -199,19 +193,28 @@ def number_groups(parent: Any, numbers: Any) -> None:
 
 @compiled
 def contract(
-    starts: Any, sites: Any, edge_starts: Any, one: Any, two: Any, gain: Any, absent: float, label: Any
+    starts: Any,
+    sites: Any,
+    edge_starts: Any,
+    one: Any,
+    two: Any,
+    gain: Any,
+    absent: float,
+    repeated: float,
+    label: Any,
 ) -> None:
     """Join records of each component, always the two groups whose pairs' gains sum up to most, while that is above 0.
 
     Component c has the records ``starts[c]`` to ``starts[c + 1]``, and the edges ``edge_starts[c]`` to
     ``edge_starts[c + 1]``, whose ends ``one`` and ``two`` count from its first record; a pair without an edge gains
-    ``absent``. Records of one site, not negative, are never joined. ``label`` is, of each record, the first of its
-    group.
+    ``absent``. Of two groups each pair gains ``repeated`` less for every record of the smaller one but the first.
+    Records of one site, not negative, are never joined. ``label`` is, of each record, the first of its group.
     """
     for component in range(len(starts) - 1):
         first = starts[component]
         n = starts[component + 1] - first
         gains = np.full((n, n), absent)
+        size = np.ones(n)
         for edge in range(edge_starts[component], edge_starts[component + 1]):
             gains[one[edge], two[edge]] = gain[edge]
             gains[two[edge], one[edge]] = gain[edge]
@@ -226,10 +229,14 @@ def contract(
                 if label[first + i] != first + i:
                     continue
                 for j in range(i + 1, n):
-                    if label[first + j] == first + j and gains[i, j] > most:
-                        most, left, right = gains[i, j], i, j
+                    if label[first + j] != first + j:
+                        continue
+                    more = repeated * (min(size[i], size[j]) - 1) * size[i] * size[j]
+                    if gains[i, j] - more > most:
+                        most, left, right = gains[i, j] - more, i, j
             if left < 0:
                 break
+            size[left] += size[right]
             for k in range(n):
                 gains[left, k] += gains[right, k]
                 gains[k, left] += gains[k, right]

@@ -2,8 +2,9 @@
 
 Where a dataset is not duplicate-free its pairs are no sample of strangers, and its records do not compete. So that the
 weights can be learned all the same, one record of each person, as far as persons are known, stands for the others:
-among these *representatives* pairs within a dataset are strangers, and matches between datasets one to one. A dataset
-alone is cut into two halves, and what matches between them is learned. What was learned weighs all pairs.
+among these *representatives* pairs within a dataset are strangers, and matches between datasets one to one. What was
+learned weighs all pairs between the datasets, and those within as well: duplicates are few, and who is no duplicate is
+not known. A dataset that has fewer matches elsewhere than duplicates is learned from alone (`broker.matching.alone`).
 
 Who is one person is known by default weights at first, if it is sure; then by what was learned from that, over all
 datasets together.
@@ -12,21 +13,26 @@ datasets together.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from broker.matching.candidates import Flags, Pairs
 from broker.matching.entities import Links, gather_entities
-from broker.matching.evidence.model import Floats, sums
-from broker.matching.weigh import Between, Rows, Strangers
+from broker.matching.evidence.model import Feature, Floats, default_weights, sums
+from broker.matching.weigh import Between, Fit, Rows, Strangers
 
 SURE = 0.9
 """Least posterior by which, with default weights, two records of a dataset are taken for one person.
 
 Relatives who are taken for one person are missing among the strangers, duplicates that are not are wrong among them:
 the higher, the more of these and the fewer of those.
+"""
+DOUBT = 0.5
+"""Of the posterior of two representatives, that they are no strangers.
+
+With none of it what duplicates remain unknown would be learned to be strangers, with all of it relatives would be
+learned to be duplicates, each the more at every turn.
 """
 
 
@@ -64,6 +70,7 @@ def among(between: Between, left: Flags, right: Flags) -> Between:
 def strangers(
     looked_at: Sequence[tuple[Between, int]],
     kept: Sequence[Flags | None],
+    posteriors: Sequence[Floats | None],
     *,
     n_features: int,
     n_possible: int,
@@ -76,6 +83,8 @@ def strangers(
         Candidates (i, j) within each dataset, i < j, and below how many i all were looked at.
     kept : sequence of ndarray of bool, shape (rows,)
         The representatives of each; None where all rows are.
+    posteriors : sequence of ndarray of float64, shape (pairs,)
+        By which a candidate may be one person all the same, and counts for `DOUBT` of it less; None where it cannot.
     n_features : int
         Of the evidence model; datasets of one record each have no pairs to tell it.
     n_possible : int
@@ -83,8 +92,8 @@ def strangers(
     """
     features, n_pairs = [np.empty((0, n_features), dtype=np.float32)], [np.empty(0, dtype=np.int64)]
     weights, n_looked = [np.empty(0)], 0
-    for (within, n_left), flags in zip(looked_at, kept, strict=True):
-        seen, weight, n = _count(within, flags, n_left)
+    for (within, n_left), flags, posterior in zip(looked_at, kept, posteriors, strict=True):
+        seen, weight, n = _count(within, flags, posterior, n_left)
         some = np.flatnonzero(seen)
         features.append(within.features[some])
         n_pairs.append(seen[some])
@@ -94,43 +103,42 @@ def strangers(
     return Strangers(np.concatenate(features), np.concatenate(n_pairs), np.concatenate(weights) * scale)
 
 
-def halves(within: Between, people: Rows) -> tuple[Between, Strangers]:
-    """A dataset as two: the candidates between representatives of its halves, and the strangers within these.
+def borrowed(
+    features: tuple[Feature, ...], fits: Sequence[tuple[tuple[Feature, ...], Fit]]
+) -> tuple[Floats, float]:
+    """Weights for the pairs within a dataset, and their intercept, from its comparisons with others.
 
     Parameters
     ----------
-    within : Between
-        Candidates of the whole dataset with itself.
-    people : ndarray of int64, shape (rows,)
-        As of `people_within`.
+    features : tuple of Feature
+        Of the pairs within.
+    fits : sequence of (tuple of Feature, Fit)
+        The comparisons; each counts by its expected matches.
     """
-    n = within.shape[0]
-    second = np.arange(n) >= n // 2  # rows come in random order
-    kept = representatives(2 * people + second)
-    low, high = kept & ~second, kept & second
-    between = among(within, low, high)
-    return between, strangers(
-        [(within, n), (within, n)],
-        [low, high],
-        n_features=within.features.shape[1],
-        n_possible=between.pairs.n_possible,
-    )
+    total = sum(fit.n_matches for _, fit in fits)
+    weights, default = np.zeros(len(features)), default_weights(features)
+    for others, fit in fits:
+        learned = {(f.part, f.label): w for f, w in zip(others, fit.weights.tolist(), strict=True)}
+        mine = [learned.get((f.part, f.label), w) for f, w in zip(features, default.tolist(), strict=True)]
+        weights += np.array(mine) * fit.n_matches / total
+    return weights, sum(fit.intercept * fit.n_matches for _, fit in fits) / total
 
 
-def told_apart(between: Between, left: Rows | None, right: Rows | None) -> Between:
-    """The candidates of two datasets, a row of which matches rows of one person only."""
-    return replace(between, exclusive=(True, True), people=(left, right))
-
-
-def _count(within: Between, kept: Flags | None, n_left: int) -> tuple[npt.NDArray[np.int64], Floats, int]:
+def _count(
+    within: Between, kept: Flags | None, posterior: Floats | None, n_left: int
+) -> tuple[npt.NDArray[np.int64], Floats, int]:
     """By pattern: pairs seen, pairs they stand for; and how many pairs there are in all."""
     pairs, n_patterns, n = within.pairs, len(within.features), within.shape[0]
-    if kept is None:
-        n_pairs = np.bincount(within.of_pair, minlength=n_patterns)
-        weight, n_kept, n_first = sums(within.of_pair, within.weight, n_patterns), n, n_left
-    else:
+    of_pair, weight, n_kept, n_first = within.of_pair, within.weight, n, n_left
+    if posterior is not None:
+        weight = weight * (1 - DOUBT * posterior)
+    if kept is not None:
         both = kept[pairs.left] & kept[pairs.right]
-        n_pairs = np.bincount(within.of_pair[both], minlength=n_patterns)
-        weight = sums(within.of_pair[both], within.weight[both], n_patterns)
+        of_pair, weight = of_pair[both], weight[both]
         n_kept, n_first = int(kept.sum()), int(kept[:n_left].sum())
-    return n_pairs, weight, n_first * (n_first - 1) // 2 + n_first * (n_kept - n_first)
+    n_pairs = np.bincount(of_pair, minlength=n_patterns)
+    return (
+        n_pairs,
+        sums(of_pair, weight, n_patterns),
+        n_first * (n_first - 1) // 2 + n_first * (n_kept - n_first),
+    )

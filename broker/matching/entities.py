@@ -6,6 +6,10 @@ as the sum is above zero (greedy additive edge contraction, Keuper et al., *Effi
 graphs by lifted multicuts*, ICCV 2015; an approximation to correlation clustering). So a doubtful link between two
 groups gives way to the pairs of the same groups that speak against it, and two records of a duplicate-free dataset
 are never joined.
+
+Pairs of the same two groups are no independent evidence. Where two records differ as twins do, one of them may err;
+where two that agree with each other differ so from two others that do, the same error would have come twice. So each
+record more on the smaller side takes `REPEATED` nats of each pair.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ from broker.matching.evidence.model import Floats
 
 LEAST_PROBABILITY = 1e-4
 """Pairs below this need not be among the edges."""
+REPEATED = 3.0
+"""Nats for an error that comes again the same: about one record in twenty errs in any one field."""
 _ABSENT = -6.0  # log odds of a pair that is not among the edges
 _MOST = 8.0  # log odds of one pair, at most: none decides alone over many
 _SPLITS = (0.9, 0.99, 0.999, 0.9999)  # parts that are too large fall apart at these probabilities
@@ -146,6 +152,7 @@ def _contract(
         place[edges.right[within]] - starts[component],
         gain,
         _ABSENT,
+        REPEATED,
         label,
     )
     parent[records] = records[label]

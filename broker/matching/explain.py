@@ -122,9 +122,6 @@ def explain(
 
     ratio = weigh.ratios(log_ratio)
     others = _others(between, kept, ratio)
-    excused = weigh.excused(between, log_ratio)
-    if len(excused):
-        others = np.maximum(others - excused[kept], 0)
     used, pattern = np.unique(of_pair[kept], return_inverse=True)
     parts = by_part(evidence.features)
     weights = np.empty((len(used), len(parts)))

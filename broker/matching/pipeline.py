@@ -12,12 +12,13 @@ from threadpoolctl import threadpool_limits
 from broker.engines import Engine
 from broker.engines.local import LocalEngine
 from broker.matching import duplicates, weigh
+from broker.matching.alone import learn_alone
 from broker.matching.candidates import Flags, Pairs, Rows
 from broker.matching.compare import Compared, compare
 from broker.matching.conclude import Comparison, Weighed, conclude
 from broker.matching.dataset import Dataset
 from broker.matching.entities import LEAST_PROBABILITY, Links, gather_entities
-from broker.matching.evidence.model import Floats
+from broker.matching.evidence.model import Floats, default_weights
 from broker.matching.plan import Candidates, Plan, Size, make_plan
 from pprl.console import Progress, silent
 from pprl.errors import LinkageError
@@ -129,7 +130,7 @@ def link(
     with threadpool_limits(1, "blas"):
         if all(dataset.duplicate_free for dataset in datasets):
             weighed: Iterable[tuple[Compared, Weighed]] = (
-                (compared, _weigh(compared, {}, seed=seed)) for compared in comparing()
+                (compared, _weigh(compared, {}, None, seed=seed)) for compared in comparing()
             )
         else:
             weighed = _weigh_all(list(comparing()), datasets, seed=seed, progress=progress)
@@ -151,38 +152,49 @@ def _weigh_all(
     """Weigh comparisons of which some are of datasets that may hold duplicates.
 
     Who is twice in a dataset is to be known where weights are learned from it, and is known the better the better the
-    weights: so they are learned several times, each time with the entities of the time before. Where less is believed
-    then than was sure by default weights, duplicates were among the strangers, and the default weights stand.
+    weights: so they are learned several times, each time with the entities of the time before.
     """
+    within = {one.plan.rows: one for one in compared if one.plan.itself}
     by_default = {
-        one.plan.rows: weigh.settle(
-            one.between, np.array([feature.prior for feature in one.evidence.features]), 0.0
-        )
-        for one in compared
-        if one.plan.itself
+        number: weigh.settle(one.between, default_weights(one.evidence.features), 0.0)
+        for number, one in within.items()
     }
     people = {
-        one.plan.rows: duplicates.people_within(one.between, by_default[one.plan.rows].posterior)
-        for one in compared
-        if one.plan.itself
+        number: duplicates.people_within(one.between, by_default[number].posterior)
+        for number, one in within.items()
     }
-
-    def weigh_one(one: Compared) -> Weighed:
-        done = _weigh(one, people, seed=seed)
-        if not one.plan.itself:
-            return done
-        default = by_default[one.plan.rows]
-        sure = default.posterior[default.posterior >= duplicates.SURE].sum()
-        return replace(done, fit=default) if done.fit.n_matches < sure else done
-
+    alone: dict[int, weigh.Fit] = {}
+    fits: dict[tuple[int, int], weigh.Fit] = {}
     for turn in range(TURNS):
-        weighed = [(one, weigh_one(one)) for one in compared]
-        if turn == TURNS - 1:
+        between = {
+            pair: (one, _weigh(one, people, fits.get(pair), seed=seed))
+            for pair, one in ((_pair_of(one), one) for one in compared)
+            if not one.plan.itself
+        }
+        weighed = []
+        for one in compared:
+            if not one.plan.itself:
+                weighed.append(between[_pair_of(one)])
+                continue
+            number = one.plan.rows
+            others = [
+                (other.evidence.features, done.fit)
+                for pair, (other, done) in between.items()
+                if number in pair
+            ]
+            if sum(fit.n_matches for _, fit in others) > by_default[number].n_matches:
+                fit = weigh.settle(one.between, *duplicates.borrowed(one.evidence.features, others))
+            else:
+                if number not in alone:
+                    alone[number] = learn_alone(one.between, one.evidence.features, seed=seed)
+                fit = alone[number]
+            weighed.append((one, _within(one, fit, people[number])))
+        if turn == TURNS - 1 or not between:
             break
+        fits = {pair: done.fit for pair, (_, done) in between.items()}
         with progress("entities", None):
             parts = [
-                (one.plan.rows, one.plan.columns, _edges(done.between.pairs, done.fit.posterior))
-                for one, done in weighed
+                (*_pair_of(one), _edges(done.between.pairs, done.fit.posterior)) for one, done in weighed
             ]
             edges = _numbered_through(parts, datasets)
             entity = _gather(edges, edges.probability >= 0.5, datasets, 0.5)
@@ -193,31 +205,58 @@ def _weigh_all(
     return weighed
 
 
-def _weigh(compared: Compared, people: Mapping[int, Rows], *, seed: int) -> Weighed:
-    """Learn weights among representatives of the people known, and weigh all candidates with them."""
-    plan, between = compared.plan, compared.between
+def _weigh(compared: Compared, people: Mapping[int, Rows], before: weigh.Fit | None, *, seed: int) -> Weighed:
+    """Learn the weights between two datasets among representatives of the people known, and weigh all candidates.
+
+    ``before`` has the weights by which two of a dataset that are not known to be one person may yet be one; None: the
+    default ones.
+    """
+    plan, features = compared.plan, compared.evidence.features
+    left, right = compared.left, compared.right
+    weights, intercept = (
+        (default_weights(features), 0.0) if before is None else (before.weights, before.intercept)
+    )
     with compared.clock("weigh"), compared.show("weighing", None):
-        if plan.itself:
-            sample, strangers = duplicates.halves(between, people[plan.rows])
-        else:
-            sides = (plan.rows, plan.columns)
-            known = {d: duplicates.representatives(people[d]) for d in sides if d in people}
-            between = duplicates.told_apart(between, people.get(plan.rows), people.get(plan.columns))
-            sample = between
-            if known:
-                everyone = {plan.rows: compared.left, plan.columns: compared.right}
-                kept = [known.get(d, np.ones(len(everyone[d]), dtype=np.bool_)) for d in sides]
-                sample = duplicates.among(between, *kept)
-            strangers = duplicates.strangers(
-                [(within.between, within.n_left) for within in compared.within],
-                [known.get(within.dataset) for within in compared.within],
-                n_features=len(compared.evidence.features),
-                n_possible=sample.pairs.n_possible,
-            )
-        fit = weigh.fit(sample, strangers, compared.evidence.features, seed=seed)
+        between = replace(compared.between, exclusive=(right.duplicate_free, left.duplicate_free))
+        sides = (plan.rows, plan.columns)
+        known = {d: duplicates.representatives(people[d]) for d in sides if d in people}
+        sample = between
+        if known:
+            everyone = {plan.rows: left, plan.columns: right}
+            kept = [known.get(d, np.ones(len(everyone[d]), dtype=np.bool_)) for d in sides]
+            sample = duplicates.among(between, *kept)
+        strangers = duplicates.strangers(
+            [(within.between, within.n_left) for within in compared.within],
+            [known.get(within.dataset) for within in compared.within],
+            [
+                weigh.settle(within.between, weights, intercept).posterior
+                if within.dataset in people
+                else None
+                for within in compared.within
+            ],
+            n_features=len(features),
+            n_possible=sample.pairs.n_possible,
+        )
+        fit = weigh.fit(sample, strangers, features, seed=seed)
         if sample is not between:
             fit = weigh.settle(between, fit.weights, fit.intercept)
     return Weighed(fit, between, strangers)
+
+
+def _within(compared: Compared, fit: weigh.Fit, people: Rows) -> Weighed:
+    """A dataset compared with itself, and its representatives as strangers."""
+    strangers = duplicates.strangers(
+        [(compared.between, len(compared.left))],
+        [duplicates.representatives(people)],
+        [fit.posterior],
+        n_features=len(compared.evidence.features),
+        n_possible=compared.between.pairs.n_possible,
+    )
+    return Weighed(fit, compared.between, strangers)
+
+
+def _pair_of(compared: Compared) -> tuple[int, int]:
+    return compared.plan.rows, compared.plan.columns
 
 
 def _edges(pairs: Pairs, posterior: Floats) -> Links:

@@ -203,7 +203,7 @@ def _plan_one(
     all_pairs = choice == "all"
     n_probed = min(n_rows, max(int(PROBE_WORD_STEPS / max(steps, 1) / n_columns), 1)) if steps else 0
     cross = Scope(n_rows, n_rows if all_pairs else n_probed, N_TABLES if choice == "lsh" else 0)
-    # One that is compared with itself is learned from by its halves.
+    # One that is compared with itself is learned from by others, or by third records.
     strangers = [] if itself else [d for d in (rows, columns) if sizes[d].n_records > 1]
     null = tuple(
         (d, _null_scope(sizes[d].n_records, n_possible, len(strangers), steps, all_pairs)) for d in strangers

@@ -287,8 +287,8 @@ def doubts(
             )
     if share_twice is not None and share_twice > _MANY_DUPLICATES:
         found.append(
-            f"{share_twice:.0%} of the records have another one of the same person: those that differ much are taken"
-            " for strangers to learn from, so that recall is likely lower than estimated"
+            f"{share_twice:.0%} of the records have another one of the same person: if many of these differ much the"
+            " recall is lower than estimated, most of all in profiles without a filter for each field"
         )
     if not converged:
         found.append("the weights had not settled when the rounds ran out")

@@ -92,10 +92,7 @@ class Between:
     shape : (int, int)
         Rows of the left and the right dataset.
     exclusive : (bool, bool)
-        Whether a left row has at most one match, or more of one person only; and a right row.
-    people : (ndarray or None, ndarray or None)
-        Of each left row, and each right row, the number of the person as far as it is known; None where every row is
-        another one.
+        Whether a left row has at most one match, and a right row.
     """
 
     features: Features
@@ -104,7 +101,6 @@ class Between:
     weight: Floats
     shape: tuple[int, int]
     exclusive: tuple[bool, bool] = (True, True)
-    people: tuple[Rows | None, Rows | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +121,7 @@ class Strangers:
     weight: Floats
 
 
-def compete(
-    between: Between, log_ratio: Floats, n_matches: float, *, excused_ratio: Floats | None = None
-) -> Floats:
+def compete(between: Between, log_ratio: Floats, n_matches: float) -> Floats:
     """Posterior of each pair when the candidates of a row exclude each other.
 
     Parameters
@@ -138,8 +132,6 @@ def compete(
         Match weights in nats.
     n_matches : float
         Expected matches.
-    excused_ratio : ndarray of float64, shape (pairs,), optional
-        `excused` of these weights, where it is known.
 
     Returns
     -------
@@ -162,7 +154,6 @@ def compete(
         between.of_pair,
         taken[0],
         taken[1],
-        excused(between, log_ratio) if excused_ratio is None else excused_ratio,
         odds_against(between, n_matches),
         posterior,
     )
@@ -175,39 +166,15 @@ def ratios(log_ratio: Floats) -> Floats:
     return out
 
 
-def excused(between: Between, log_ratio: Floats) -> Floats:
-    """Sum of the likelihood ratios of those other candidates of a row that are the same person as the pair's one.
-
-    Records of one person do not compete for a match of that person. Shape (pairs,), or (0,) where there are none.
-    """
-    pairs = between.pairs
-    total = np.zeros(0)
-    sides = ((pairs.left, pairs.right), (pairs.right, pairs.left))
-    for (rows, others), only_one, people in zip(
-        sides, between.exclusive, reversed(between.people), strict=True
-    ):
-        if not only_one or people is None:
-            continue
-        own = ratios(log_ratio)[between.of_pair]
-        person = people[others]
-        _, which = np.unique(rows * (int(person.max(initial=0)) + 1) + person, return_inverse=True)
-        total = (total if len(total) else np.zeros(len(pairs))) + np.bincount(which, own)[which] - own
-    return np.maximum(total, 0)
-
-
 def odds_against(between: Between, n_matches: float) -> float:
     """The odds that a row has no match on the other side, to one given row of it; at least 1.
 
-    ``(1 - n/nA) (1 - n/nB) N / n``, the factor of a side only where its rows have at most one match; where a person
-    has several rows on the other side, ``n`` matches are of fewer rows.
+    ``(1 - n/nA) (1 - n/nB) N / n``, the factor of a side only where its rows have at most one match.
     """
     alone = 1.0
-    for n_rows, only_one, people in zip(
-        between.shape, between.exclusive, reversed(between.people), strict=True
-    ):
+    for n_rows, only_one in zip(between.shape, between.exclusive, strict=True):
         if only_one:
-            rows_a_person = 1.0 if people is None else len(people) / (int(people.max(initial=0)) + 1)
-            alone *= 1 - min(n_matches / rows_a_person / n_rows, _MAX_OVERLAP)
+            alone *= 1 - min(n_matches / n_rows, _MAX_OVERLAP)
     return max(1.0, alone / (n_matches / between.pairs.n_possible))
 
 
@@ -282,12 +249,11 @@ def settle(between: Between, weights: Floats, intercept: float) -> Fit:
     """
     least, most = _bounds(between)
     log_ratio = _linear(between.features, np.concatenate([[intercept], weights]))
-    excused_ratio = excused(between, log_ratio)
     total, converged, rounds = _START_SHARE * min(between.shape), False, 0
     while not converged and rounds < MAX_ROUNDS:
         rounds += 1
         n_matches = float(np.clip(total, least, most))
-        posterior = compete(between, log_ratio, n_matches, excused_ratio=excused_ratio)
+        posterior = compete(between, log_ratio, n_matches)
         total = float(posterior @ between.weight)
         converged = abs(total - n_matches) <= TOLERANCE * n_matches
     return _made(between, weights, intercept, n_matches, posterior, total, rounds, converged)
@@ -295,8 +261,7 @@ def settle(between: Between, weights: Floats, intercept: float) -> Fit:
 
 def _bounds(between: Between) -> tuple[float, float]:
     """The least and the most matches that are believed."""
-    one_to_one = all(between.exclusive) and all(one is None for one in between.people)
-    limit = _MAX_SHARE * min(between.shape) if one_to_one else _MAX_GROUP * min(between.shape)
+    limit = (_MAX_SHARE if all(between.exclusive) else _MAX_GROUP) * min(between.shape)
     return _MIN_MATCHES, min(limit, 0.5 * between.pairs.n_possible)
 
 

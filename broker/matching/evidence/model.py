@@ -147,6 +147,11 @@ def by_part(features: tuple[Feature, ...]) -> dict[str, list[int]]:
     return parts
 
 
+def default_weights(features: tuple[Feature, ...]) -> Floats:
+    """Weights without data, shape (features,)."""
+    return np.array([feature.prior for feature in features], dtype=np.float64)
+
+
 def sums(of: npt.NDArray[np.signedinteger], values: npt.NDArray[np.generic], n: int) -> Floats:
     """Sums of values by number, 0 to n - 1; float64, shape (n,)."""
     return np.asarray(np.bincount(of, values, n), dtype=np.float64)

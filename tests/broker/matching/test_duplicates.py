@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 
 from broker.matching.candidates import Pairs
 from broker.matching.duplicates import (
+    DOUBT,
     SURE,
     among,
-    halves,
+    borrowed,
     people_within,
     representatives,
     strangers,
-    told_apart,
 )
-from broker.matching.weigh import Between
+from broker.matching.evidence.model import Feature
+from broker.matching.weigh import Between, Fit
 
 N_PATTERNS = 4
 FEATURES = np.eye(N_PATTERNS, 3, dtype=np.float32)
@@ -73,13 +74,13 @@ def test_pairs_among_representatives(between, data):
     assert listed(found) == expected
     assert found.shape == (len(rows), len(columns))
     assert found.pairs.n_possible == len(rows) * len(columns)
-    assert (found.exclusive, found.people) == ((True, True), (None, None))
+    assert found.exclusive == (True, True)
     assert found.features is between.features
 
 
 @given(st.lists(compared(), min_size=1, max_size=3), st.integers(0, 1000), st.data())
 def test_strangers_are_the_pairs_of_representatives(within, n_possible, data):
-    looked_at, kept = [], []
+    looked_at, kept, posteriors = [], [], []
     n_pairs, weight, n_looked_at = {}, {}, 0
     for number, between in enumerate(within):
         n = between.shape[0]
@@ -97,13 +98,18 @@ def test_strangers_are_the_pairs_of_representatives(within, n_possible, data):
         )
         looked_at.append((between, n_left))
         kept.append(some)
+        size = len(between.pairs)
+        drawn = data.draw(
+            st.none() | st.lists(st.sampled_from([0.0, 0.4, 1.0]), min_size=size, max_size=size)
+        )
+        posteriors.append(None if drawn is None else np.array(drawn, np.float64))
         there = [row for row in range(n) if some is None or some[row]]
         n_looked_at += sum(i < n_left for i, _ in combinations(there, 2))
-        for i, j, pattern, each in listed(between):
+        for (i, j, pattern, each), p in zip(listed(between), drawn or [0.0] * size, strict=True):
             if i in there and j in there:
                 n_pairs[number, pattern] = n_pairs.get((number, pattern), 0) + 1
-                weight[number, pattern] = weight.get((number, pattern), 0.0) + each
-    found = strangers(looked_at, kept, n_possible=n_possible, n_features=3)
+                weight[number, pattern] = weight.get((number, pattern), 0.0) + each * (1 - DOUBT * p)
+    found = strangers(looked_at, kept, posteriors, n_possible=n_possible, n_features=3)
     order = sorted(n_pairs)
     assert found.features.tolist() == [FEATURES[pattern].tolist() for _, pattern in order]
     assert found.n_pairs.tolist() == [n_pairs[one] for one in order]
@@ -112,40 +118,25 @@ def test_strangers_are_the_pairs_of_representatives(within, n_possible, data):
 
 
 def test_no_datasets_no_strangers():
-    found = strangers([], [], n_possible=1, n_features=5)
+    found = strangers([], [], [], n_possible=1, n_features=5)
     assert found.features.shape == (0, 5)
     assert (len(found.n_pairs), len(found.weight)) == (0, 0)
 
 
-@given(compared(), st.data())
-def test_a_dataset_as_two_halves(within, data):
-    n = within.shape[0]
-    people = np.array(data.draw(st.lists(st.integers(0, 4), min_size=n, max_size=n)), np.int64)
-    between, alone = halves(within, people)
-    first, second = range(n // 2), range(n // 2, n)
-    low = [row for row in first if people[row] not in people[:row]]
-    high = [row for row in second if people[row] not in people[n // 2 : row]]
-    expected = [
-        (low.index(i), high.index(j), pattern, weight)
-        for i, j, pattern, weight in listed(within)
-        if i in low and j in high
+def a_fit(weights, n_matches, intercept) -> Fit:
+    return Fit(np.array(weights), intercept, n_matches, 1.0, np.zeros(0), 1, True, False)
+
+
+def test_weights_are_borrowed_by_name_each_comparison_by_its_matches():
+    given_name, surname, city = (Feature(part, "equal", 1.0) for part in ("given_name", "surname", "city"))
+    fits = [
+        ((surname, given_name), a_fit([4.0, 6.0], 30.0, -1.0)),
+        ((given_name, city), a_fit([2.0, 3.0], 10.0, 3.0)),
     ]
-    assert listed(between) == expected
-    assert between.shape == (len(low), len(high))
-    assert between.exclusive == (True, True)
-    # Strangers: pairs within either half, which stand for those between.
-    inside = [
-        (pattern, weight)
-        for i, j, pattern, weight in listed(within)
-        if {i, j} <= set(low) or {i, j} <= set(high)
-    ]
-    n_inside = len(list(combinations(low, 2))) + len(list(combinations(high, 2)))
-    assert alone.n_pairs.sum() == len(inside)
-    total = sum(weight for _, weight in inside) * len(low) * len(high) / max(n_inside, 1)
-    assert alone.weight.sum() == pytest.approx(total)
-    for row, n_pairs in zip(alone.features.tolist(), alone.n_pairs.tolist(), strict=True):
-        pattern = FEATURES.tolist().index(row)
-        assert n_pairs <= sum(one == pattern for one, _ in inside)
+    weights, intercept = borrowed((given_name, surname, city), fits)
+    # What a comparison has not weighed is weighed by default.
+    assert weights.tolist() == pytest.approx([6 * 0.75 + 2 * 0.25, 4 * 0.75 + 0.25, 0.75 + 3 * 0.25])
+    assert intercept == pytest.approx(-0.75 + 3 * 0.25)
 
 
 def test_people_are_those_that_are_surely_one():
@@ -159,13 +150,3 @@ def test_people_are_those_that_are_surely_one():
     # 4 and 5 are each surely 3, and not at all each other: one of them is.
     assert (people[3] == people[4]) != (people[3] == people[5])
     assert people_within(within, np.zeros(4)).tolist() == list(range(7))
-
-
-@given(compared(itself=False))
-def test_told_apart_rows_have_matches_of_one_person_only(between):
-    people = np.zeros(between.shape[0], np.int64)
-    found = told_apart(between, people, None)
-    assert found.exclusive == (True, True)
-    assert found.people[0] is people
-    assert found.people[1] is None
-    assert listed(found) == listed(between)

@@ -8,7 +8,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-from broker.matching import pipeline
 from broker.matching.pipeline import Linkage, link
 
 from ..population import Town
@@ -113,18 +112,23 @@ def test_duplicates_that_are_denied_cost_more_than_those_that_are_told(run):
     assert pairwise_f1(denied.entity, who) < pairwise_f1(run("two", "standard").entity, who) - 0.1
 
 
-def test_what_was_sure_by_default_weights_is_not_unlearned(monkeypatch):
-    """Where a fit believes in fewer duplicates than were sure before it, the default weights stand."""
-    learned = pipeline._weigh
+def test_what_is_learned_elsewhere_weighs_within_where_there_is_more_of_it(run):
+    two = run("two", "standard")
+    between, *within = two.comparisons
+    for comparison in within:
+        names = [(feature.part, feature.label) for feature in comparison.features]
+        assert names == [(feature.part, feature.label) for feature in between.features]
+        np.testing.assert_allclose(comparison.fit.weights, between.fit.weights)
 
-    def denies(compared, people, *, seed):
-        done = learned(compared, people, seed=seed)
-        return replace(done, fit=replace(done.fit, n_matches=0.0))
 
-    town = Town(5, n_people=300, holds=((0, 1),), n_twice=(60,))
-    site = a_dataset(a_schema("standard"), town.records[0], "a", duplicate_free=False)
-    monkeypatch.setattr(pipeline, "_weigh", denies)
-    (after,) = link([site]).comparisons
-    priors = [feature.prior for feature in after.features]
-    assert after.fit.weights.tolist() == priors
-    assert len(after.links) > 30
+def test_a_dataset_with_few_matches_elsewhere_is_learned_from_alone():
+    town = Town(5, n_people=300, holds=((0, 1), (0.95, 1)), n_twice=(60, 0))
+    schema = a_schema("standard")
+    sites = [
+        a_dataset(schema, rows, site, duplicate_free=False)
+        for rows, site in zip(town.records, "ab", strict=True)
+    ]
+    within = next(c for c in link(sites).comparisons if c.left == c.right == 0)
+    alone = link(sites[:1]).comparisons[0]
+    assert np.array_equal(within.fit.weights, alone.fit.weights)
+    assert len(alone.links) > 30

@@ -136,7 +136,7 @@ def test_links_that_no_split_cuts_are_joined_the_most_probable_first(case):
 # The compiled loop
 
 
-def contracted(sites, gain, absent) -> list[int]:
+def contracted(sites, gain, absent, repeated) -> list[int]:
     """The first record of each one's group, by sets and sums over all their pairs."""
     groups = [[record] for record in range(len(sites))]
 
@@ -144,7 +144,7 @@ def contracted(sites, gain, absent) -> list[int]:
         pairs = [(min(a, b), max(a, b)) for a in one for b in two]
         if any(sites[a] >= 0 and sites[a] == sites[b] for a, b in pairs):
             return -np.inf
-        return sum(gain.get(pair, absent) for pair in pairs)
+        return sum(gain.get(pair, absent) - repeated * (min(len(one), len(two)) - 1) for pair in pairs)
 
     while True:
         sums = [
@@ -169,8 +169,8 @@ def components(draw):
     return out
 
 
-@given(components(), st.booleans())
-def test_contract_against_its_twin(parts, turned):
+@given(components(), st.booleans(), st.sampled_from([0, 1, 3]))
+def test_contract_against_its_twin(parts, turned, repeated):
     """Whole numbers, so that sums are exact and ties are ties."""
     starts = np.cumsum([0] + [len(sites) for sites, _ in parts])
     edge_starts = np.cumsum([0] + [len(gain) for _, gain in parts])
@@ -179,11 +179,11 @@ def test_contract_against_its_twin(parts, turned):
     gain = np.array([value for _, gains in parts for value in gains.values()], np.float64)
     sites = np.array([site for sites, _ in parts for site in sites], np.int64)
     label = np.empty(len(sites), np.int64)
-    _loops.contract(starts, sites, edge_starts, one, two, gain, -6.0, label)
+    _loops.contract(starts, sites, edge_starts, one, two, gain, -6.0, float(repeated), label)
     expected = [
         int(start) + first
         for start, (some, gains) in zip(starts, parts, strict=False)
-        for first in contracted(some, gains, -6)
+        for first in contracted(some, gains, -6, repeated)
     ]
     assert label.tolist() == expected
 
@@ -205,6 +205,16 @@ def test_a_doubtful_link_gives_way_to_pairs_that_speak_against_it():
 def test_a_link_within_an_entity_is_kept_however_weak():
     links = [(0, 1, 0.9), (1, 2, 0.9), (0, 2, 0.5)]
     assert from_links(links, [1, 1, 1], [True] * 3) == [0, 0, 0]
+
+
+def test_an_error_that_would_have_come_twice_does_not_join():
+    """Records 0 and 2 are alike, 1 and 3 are; and all of one's to all of the other's like twins."""
+    alike = [(0, 2, 0.999), (1, 3, 0.999)]
+    like_twins = [(a, b, 0.8) for a, b in ((0, 1), (0, 3), (1, 2), (2, 3))]
+    assert from_links(alike + like_twins, [2, 2], [False, False]) == [0, 1, 0, 1]
+    assert from_links([alike[0], *like_twins[:1], like_twins[2]], [2, 1], [False, False]) == [0, 0, 0]
+    surely = [(a, b, 0.99) for a, b, _ in like_twins]
+    assert from_links(alike + surely, [2, 2], [False, False]) == [0, 0, 0, 0]
 
 
 def test_a_link_just_at_the_threshold_joins():

@@ -51,25 +51,14 @@ def contests(draw):
     weights = np.array(draw(st.tuples(st.floats(-3, 30), st.floats(-3, 8))))
     exclusive = draw(st.tuples(st.booleans(), st.booleans()))
     n_matches = draw(st.floats(0.05, 0.5)) * min(shape)
-    people = tuple(
-        np.array(draw(st.lists(st.integers(0, 3), min_size=size, max_size=size)))
-        if draw(st.booleans())
-        else None
-        for size in shape
-    )
-    return Pairs(*np.divmod(codes, shape[1]), n), of_pair, weights, shape, exclusive, n_matches, people
-
-
-def one_person(people, one, two):
-    """Whether two rows of a dataset are known to be the same person's."""
-    return people is not None and people[one] == people[two]
+    return Pairs(*np.divmod(codes, shape[1]), n), of_pair, weights, shape, exclusive, n_matches
 
 
 def explained(contest, intercept=0.5, threshold=0.5):
-    pairs, of_pair, weights, shape, exclusive, n_matches, people = contest
+    pairs, of_pair, weights, shape, exclusive, n_matches = contest
     log_ratio = VECTORS @ weights + intercept
     ones = np.ones(len(pairs))
-    between = Between(VECTORS.astype(np.float32), of_pair, pairs, ones, shape, exclusive, people)
+    between = Between(VECTORS.astype(np.float32), of_pair, pairs, ones, shape, exclusive)
     posterior = compete(between, log_ratio, n_matches)
     odds = odds_against(between, n_matches)
     fit = Fit(weights, intercept, n_matches, odds, posterior, 1, True, False)
@@ -81,7 +70,7 @@ def explained(contest, intercept=0.5, threshold=0.5):
 @given(contests())
 def test_the_sum_is_the_posterior_and_rivals_take_their_share(contest):
     found, fit, log_ratio = explained(contest)
-    pairs, of_pair, _, _, exclusive, _, people = contest
+    pairs, of_pair, _, _, exclusive, _ = contest
     rows = list(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
     for number, pair in enumerate(zip(found.pairs.left.tolist(), found.pairs.right.tolist(), strict=True)):
         place = rows.index(pair)
@@ -90,19 +79,14 @@ def test_the_sum_is_the_posterior_and_rivals_take_their_share(contest):
             for side, only_one in enumerate(exclusive)
             for k in range(len(rows))
             if only_one and k != place and rows[k][side] == pair[side]
-            if not one_person(people[1 - side], rows[k][1 - side], pair[1 - side])
         )
-        # Sums that hold likelihood ratios of the same person, which are taken out again, are rounded to these.
-        rounding = 1e-15 * np.exp(log_ratio).sum() if any(one is not None for one in people) else 0.0
         assert found.posterior[number] == fit.posterior[place]
         assert found.log_odds[number] == pytest.approx(log_ratio[place] - np.log(fit.odds), abs=1e-9)
-        assert found.competition[number] == pytest.approx(
-            -np.log1p(others / fit.odds), rel=1e-9, abs=1e-12 + rounding
-        )
+        assert found.competition[number] == pytest.approx(-np.log1p(others / fit.odds), rel=1e-9, abs=1e-12)
         whole = fit.odds + np.exp(log_ratio[place]) + others
-        assert found.others[number] == pytest.approx(others / whole, rel=1e-9, abs=1e-15 + rounding)
+        assert found.others[number] == pytest.approx(others / whole, rel=1e-9, abs=1e-15)
         logit = found.log_odds[number] + found.competition[number]
-        assert 1 / (1 + np.exp(-logit)) == pytest.approx(found.posterior[number], abs=1e-9 + rounding)
+        assert 1 / (1 + np.exp(-logit)) == pytest.approx(found.posterior[number], abs=1e-9)
         for seen, weight, bit in zip(found.seen, found.weights[found.pattern[number]], (0, 1), strict=True):
             agrees = VECTORS[of_pair[place], bit]
             assert seen.texts[seen.which[found.pattern[number]]] == ("differs", "agrees")[agrees]
@@ -137,8 +121,8 @@ def test_links_and_the_best_of_what_might_have_been_one_are_kept(contest, most):
 def test_a_rival_beyond_number_is_not_lost_in_rounding():
     """One candidate weighs 1e17 times the others of its row, whose sum is what its posterior hangs on."""
     pairs = Pairs(np.zeros(3, np.int64), np.arange(3), 9)
-    of_pair, weights, none = np.array([3, 0, 0], np.int32), np.array([32.0, 7.5]), (None, None)
-    contest = pairs, of_pair, weights, (3, 3), (True, True), 1.0, none
+    of_pair, weights = np.array([3, 0, 0], np.int32), np.array([32.0, 7.5])
+    contest = pairs, of_pair, weights, (3, 3), (True, True), 1.0
     found, fit, _ = explained(contest)
     assert found.competition[0] == pytest.approx(-np.log1p(2 * np.exp(0.5) / fit.odds), rel=1e-12)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from broker.matching import regression
 from broker.matching.candidates import Pairs
 from broker.matching.evidence.model import Feature, patterns
-from broker.matching.weigh import Between, Strangers, compete, excused, fit, odds_against, settle
+from broker.matching.weigh import Between, Strangers, compete, fit, odds_against, settle
 
 M = np.array([0.9, 0.85, 0.95, 0.8, 0.9, 0.7])
 U = np.array([0.02, 0.1, 0.03, 0.2, 0.05, 0.01])
@@ -135,68 +135,24 @@ def test_equal_rivals_share():
     np.testing.assert_allclose(alone, 1)
 
 
-# Records of one person
-
-
-@st.composite
-def contests_with_people(draw):
-    _, pairs, shape, n_matches = draw(contests())
-    # Moderate, so that sums lose nothing to rounding.
-    ratios = draw(st.lists(st.floats(-5, 10), min_size=len(pairs), max_size=len(pairs)))
-    people = []
-    for size in shape:
-        drawn = draw(st.none() | st.lists(st.integers(0, 3), min_size=size, max_size=size))
-        people.append(None if drawn is None else np.unique(drawn, return_inverse=True)[1])
-    exclusive = draw(st.tuples(st.booleans(), st.booleans()))
-    between = contestants(pairs, shape, exclusive=exclusive, people=tuple(people))
-    return between, np.array(ratios, dtype=np.float64), n_matches
-
-
-def rivals_slowly(between, place):
-    """Other candidates of either row, where it has one match, or matches of one person only."""
-    pairs, (left_people, right_people) = between.pairs, between.people
-    out, of_the_same = [], []
-    for rows, others, people, once in (
-        (pairs.left, pairs.right, right_people, between.exclusive[0]),
-        (pairs.right, pairs.left, left_people, between.exclusive[1]),
-    ):
-        for k in range(len(pairs)):
-            if once and k != place and rows[k] == rows[place]:
-                same = people is not None and people[others[k]] == people[others[place]]
-                (of_the_same if same else out).append(k)
-    return out, of_the_same
-
-
-@given(contests_with_people())
-def test_records_of_one_person_are_no_rivals(contest):
-    between, ratios, n_matches = contest
-    odds, ratio = odds_against(between, n_matches), np.exp(ratios)
-    found, posterior = excused(between, ratios), compete(between, ratios, n_matches)
+@given(contests(), st.tuples(st.booleans(), st.booleans()))
+def test_only_exclusive_rows_have_rivals(contest, exclusive):
+    ratios, pairs, shape, n_matches = contest
+    ratios = np.clip(ratios, -5, 10)  # moderate, so that sums lose nothing to rounding
+    between = contestants(pairs, shape, exclusive=exclusive)
+    odds, ratio = pairs.n_possible / n_matches, np.exp(ratios)
+    for once, size in zip(exclusive, shape, strict=True):
+        odds *= 1 - min(n_matches / size, 0.98) if once else 1
+    assert odds_against(between, n_matches) == pytest.approx(max(odds, 1))
+    posterior = compete(between, ratios, n_matches)
     for place in range(len(ratios)):
-        rivals, of_the_same = rivals_slowly(between, place)
-        assert posterior[place] == pytest.approx(ratio[place] / (odds + ratio[place] + ratio[rivals].sum()))
-        if len(found):
-            assert found[place] == pytest.approx(ratio[of_the_same].sum(), rel=1e-9, abs=1e-9)
-        else:
-            assert not of_the_same
-    known = compete(between, ratios, n_matches, excused_ratio=found)
-    assert np.array_equal(known, posterior)
-    # Where every record is another person, it is as if nobody were known.
-    apart = replace(between, people=tuple(np.arange(size) for size in between.shape))
-    nobody = replace(between, people=(None, None))
-    np.testing.assert_allclose(compete(apart, ratios, n_matches), compete(nobody, ratios, n_matches))
-
-
-@given(contests_with_people())
-def test_the_odds_against_are_of_persons(contest):
-    between, _, n_matches = contest
-    expected = between.pairs.n_possible / n_matches
-    for side in (0, 1):
-        others = between.people[1 - side]
-        rows_a_person = 1 if others is None else len(others) / len(set(others.tolist()))
-        if between.exclusive[side]:
-            expected *= 1 - min(n_matches / rows_a_person / between.shape[side], 0.98)
-    assert odds_against(between, n_matches) == pytest.approx(max(expected, 1))
+        rivals = sum(
+            ratio[k]
+            for rows, once in zip((pairs.left, pairs.right), exclusive, strict=True)
+            for k in range(len(pairs))
+            if once and k != place and rows[k] == rows[place]
+        )
+        assert posterior[place] == pytest.approx(ratio[place] / (max(odds, 1) + ratio[place] + rivals))
 
 
 # Fit
@@ -308,15 +264,6 @@ def test_rows_may_have_several_matches_where_the_other_side_has_duplicates():
     assert np.bincount(left, found.posterior).mean() == pytest.approx(2, abs=0.15)
     wrong = world.fit(exclusive=(True, True))
     assert wrong.posterior[truth].mean() < 0.6
-    # A row has matches of one person only, where it is known who is one.
-    known = world.between(people=(None, np.arange(240) % 120))
-    settled = settle(known, found.weights, found.intercept)
-    assert settled.posterior[truth].mean() > 0.93
-    assert settled.posterior[~truth].mean() < 0.001
-    assert settled.n_matches == pytest.approx(240, rel=0.06)
-    assert (np.bincount(right, settled.posterior) <= 1 + 1e-9).all()
-    by_person = np.bincount(left * 120 + right % 120, settled.posterior).reshape(120, 120)
-    assert (by_person.sum(axis=1) <= 2 + 1e-9).all()
 
 
 def test_known_weights_settle_where_they_were_fitted(world):

@@ -1,0 +1,152 @@
+"""A dataset alone: what third records tell, counted one by one; and what is learned from it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.matching import alone
+from broker.matching.alone import SURE, by_a_third, learn_alone
+from broker.matching.candidates import Pairs
+from broker.matching.evidence.model import Feature, default_weights, patterns
+from broker.matching.weigh import Between, settle
+
+
+def within_of(pairs, n, features=None) -> Between:
+    left, right = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
+    features = np.empty((len(pairs), 0), np.float32) if features is None else features
+    distinct, of_pair = patterns(features.astype(np.uint32)) if features.size else (features, None)
+    of_pair = np.arange(len(pairs), dtype=np.int32) if of_pair is None else of_pair
+    possible = n * (n - 1) // 2
+    return Between(
+        distinct.astype(np.float32),
+        of_pair,
+        Pairs(left, right, possible),
+        np.ones(len(pairs)),
+        (n, n),
+        (False, False),
+    )
+
+
+@st.composite
+def candidates(draw):
+    n = draw(st.integers(2, 7))
+    possible = list(itertools.combinations(range(n), 2))
+    pairs = sorted(draw(st.sets(st.sampled_from(possible), min_size=1)))
+    posterior = draw(
+        st.lists(
+            st.sampled_from([0.0, 0.05, 0.3, 0.7, SURE, 0.999]), min_size=len(pairs), max_size=len(pairs)
+        )
+    )
+    return n, dict(zip(pairs, posterior, strict=True))
+
+
+@given(candidates())
+def test_third_records_one_by_one(case):
+    n, p = case
+    sure = {frozenset(pair) for pair, value in p.items() if value >= SURE}
+    both, one = {}, {}
+    for i, j in p:
+        thirds = [({i, k} in sure, {j, k} in sure) for k in range(n) if k not in (i, j)]
+        both[i, j] = any(a and b for a, b in thirds)
+        one[i, j] = any(a or b for a, b in thirds)
+    told = [pair for pair in p if frozenset(pair) in sure and one[pair]]
+    share = sum(both[pair] for pair in told) / max(len(told), 1)
+    expected = []
+    for pair, value in p.items():
+        if frozenset(pair) in sure or not one[pair] or value < 1e-3:
+            expected.append(value)
+        elif both[pair]:
+            expected.append(max(value, 0.99))
+        else:
+            odds = value / (1 - value) * (1 - share / 2)
+            expected.append(odds / (1 + odds))
+    found = by_a_third(within_of(list(p), n), np.array(list(p.values())))
+    np.testing.assert_allclose(found, expected)
+
+
+N_FIELDS = 6
+
+
+def features(agrees=3.0):
+    return tuple(
+        Feature(f"field {k}", label, prior)
+        for k in range(N_FIELDS)
+        for label, prior in (("agrees", agrees), ("differs", -2.5))
+    )
+
+
+FEATURES = features()
+
+
+def a_register(*, n_people, copies, error, kin=False, seed=0):
+    """Pairs of records by which of six fields agree, and which are one person's; relatives agree in the first four."""
+    random = np.random.default_rng(seed)
+    person = np.repeat(np.arange(n_people), copies)
+    wrong = random.random((len(person), N_FIELDS)) < error
+    left, right = np.array(list(itertools.combinations(range(len(person)), 2))).T
+    same = person[left] == person[right]
+    relatives = ~same & (person[left] // 2 == person[right] // 2) & kin
+    agree = same[:, None] | (relatives[:, None] & (np.arange(N_FIELDS) < 4))
+    agree = agree & ~wrong[left] & ~wrong[right] | (random.random(agree.shape) < 0.02)
+    some = agree.any(axis=1)
+    rows = np.stack([agree, ~agree], axis=2).reshape(len(agree), -1)[some]
+    within = within_of(list(zip(left[some].tolist(), right[some].tolist(), strict=True)), len(person), rows)
+    return within, same[some], relatives[some]
+
+
+def by_default(within, features=FEATURES):
+    return settle(within, default_weights(features), 0.0)
+
+
+def test_damaged_copies_are_found_by_third_records():
+    """Default weights believe in too few of them, and so would strangers that hold the others."""
+    within, truth, _ = a_register(n_people=60, copies=4, error=0.15)
+    before, after = by_default(within), learn_alone(within, FEATURES)
+    assert before.n_matches < 0.85 * truth.sum()
+    assert after.n_matches == pytest.approx(truth.sum(), rel=0.1)
+    assert after.posterior[truth].mean() > before.posterior[truth].mean() + 0.1
+    assert after.converged
+
+
+def test_relatives_are_kept_apart_by_third_records():
+    """Whom default weights take for one person as likely as not."""
+    within, truth, relatives = a_register(n_people=60, copies=3, error=0.02, kin=True)
+    before, after = by_default(within, features(2.5)), learn_alone(within, features(2.5))
+    assert before.posterior[relatives].mean() > 0.3
+    assert after.posterior[relatives].mean() < 0.7 * before.posterior[relatives].mean()
+    assert after.posterior[truth].mean() > 0.9
+
+
+def test_without_third_records_the_default_weights_stand():
+    within, _, _ = a_register(n_people=80, copies=2, error=0.1)
+    before, after = by_default(within), learn_alone(within, FEATURES)
+    np.testing.assert_allclose(after.weights, before.weights, atol=0.05)
+    assert after.n_matches == pytest.approx(before.n_matches, rel=0.02)
+
+
+def test_default_weights_stand_where_less_is_believed_than_was_sure_by_them(monkeypatch):
+    within, _, _ = a_register(n_people=40, copies=3, error=0.1)
+    before = by_default(within)
+    monkeypatch.setattr(alone, "by_a_third", lambda _within, posterior: 0.01 * posterior)
+    after = learn_alone(within, FEATURES)
+    assert np.array_equal(after.weights, before.weights)
+    assert np.array_equal(after.posterior, before.posterior)
+
+
+def test_turns_run_out(monkeypatch):
+    monkeypatch.setattr(alone, "TOLERANCE", 0.0)
+    monkeypatch.setattr(alone, "MAX_TURNS", 3)
+    within, _, _ = a_register(n_people=30, copies=3, error=0.3)
+    found = learn_alone(within, FEATURES)
+    assert (found.rounds, found.converged) == (3, False)
+
+
+def test_no_candidates_at_all():
+    found = learn_alone(within_of([], 3, np.empty((0, 2 * N_FIELDS), np.float32)), FEATURES)
+    assert np.isfinite(found.weights).all()
+    assert found.posterior.shape == (0,)
