@@ -116,7 +116,7 @@ def test_a_failed_write_leaves_nothing(store):
         def write(self, data):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(StoreError, match="No space left"):
+    with pytest.raises(StoreError, match="is full"):
         NewFile(Full()).write(DATA)
 
 
