@@ -27,6 +27,7 @@ from broker.matching.candidates import Flags, Rows
 from broker.matching.evidence.model import Reach
 
 _VERSION = 1
+_AT_ONCE = 1 << 20
 
 Marks = npt.NDArray[np.uint64]
 """Shape (n, 2)."""
@@ -115,7 +116,7 @@ class NearPairs:
     def read(cls, path: Path) -> NearPairs | None:
         """Read what `write` has written; None where it is gone, damaged, or of another version."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 about = json.loads(file["about"].tobytes())
                 if about["version"] != _VERSION:
                     return None
@@ -162,12 +163,15 @@ def rows_before(before: Marks, now: Marks) -> npt.NDArray[np.int32]:
 
     Of two earlier records whose marks agree by half, one counts as gone: what it was is looked for again.
     """
+    out = np.full(len(now), -1, np.int32)
     if not len(before):
-        return np.full(len(now), -1, np.int32)
-    order = np.argsort(before[:, 0])
+        return out
+    order = np.argsort(before[:, 0]).astype(np.int32)
     halves = before[order, 0]
-    wanted = np.argsort(now[:, 0])  # searched in their order, which is several times faster
-    at = np.empty(len(now), np.int64)
-    at[wanted] = np.searchsorted(halves, now[wanted, 0])
-    rows = order[np.minimum(at, len(halves) - 1)]
-    return np.where((before[rows] == now).all(axis=1), rows, -1).astype(np.int32)
+    for start in range(0, len(now), _AT_ONCE):
+        some = now[start : start + _AT_ONCE]
+        wanted = np.argsort(some[:, 0])  # searched in their order, which is several times faster
+        at = np.searchsorted(halves, some[wanted, 0])
+        rows = order[np.minimum(at, len(halves) - 1)]
+        out[start + wanted] = np.where((before[rows] == some[wanted]).all(axis=1), rows, -1)
+    return out

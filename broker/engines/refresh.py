@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from broker.engines import Engine
 from broker.engines.earlier import Marks, NearPairs, Search, rows_before
-from broker.matching.candidates import CappedKey, Pairs, Rows, Scope
+from broker.matching.candidates import CappedKey, Pairs, Rows, Scope, in_order
 from broker.matching.dataset import Dataset
 from broker.matching.evidence import Evidence, Vectors
 from pprl.console import Progress
@@ -70,7 +70,7 @@ class RefreshEngine(Engine):
     def __init__(
         self, inner: Engine, marks: Mapping[str, Marks], earlier: NearPairs | None = None, *, schema: str
     ) -> None:
-        self._inner, self._schema, self._marks = inner, schema, marks
+        self._inner, self._schema, self._marks = inner, schema, dict(marks)
         self._earlier = earlier if earlier is not None and earlier.schema == schema else None
         self._before: dict[str, npt.NDArray[np.int32]] = {}
         self._searches: list[Search] = []
@@ -115,7 +115,7 @@ class RefreshEngine(Engine):
                     self._searched(search, left, right, n_probed, fresh, progress),
                 ]
             )
-        codes = np.unique(codes)
+        codes = in_order(codes)
         self._searches.append(
             Search.of(left.name, other.name, n_probed, search.reach, codes=codes, n_right=len(other))
         )
