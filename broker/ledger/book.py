@@ -88,6 +88,14 @@ def ledger_key(session: Session, *, random_bytes: RandomBytes = os.urandom) -> b
     return bytes.fromhex(fact.value)
 
 
+def changes_of(session: Session, records: Records) -> Changes:
+    """What a delivery changes against what the ledger holds of its dataset; its earlier rows are those of the ledger,
+    in the order of their GUIDs.
+    """
+    held = read_records(session, records.dataset_key)
+    return compare_deliveries(held.guids, held.digests, records.guids, records.digests)
+
+
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
     """What the store keeps of a dataset's withdrawn records.

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.engines.earlier import NearPairs, rows_before
-from broker.ledger.bulk import read_records
+from broker.ledger.bulk import Held, read_records
 from broker.ledger.rows import row_marks
 from broker.store import Store
 from broker.store.tables import Dataset, Run, RunFile
@@ -76,6 +76,8 @@ def forget_earlier(session: Session, run: Run) -> list[str]:
 def forget_withdrawn(store: Store, dataset: Dataset) -> list[str]:
     """Write the project's file anew without the records of a dataset that the ledger holds no more.
 
+    One that cannot be read goes.
+
     Returns
     -------
     list of str
@@ -86,32 +88,36 @@ def forget_withdrawn(store: Store, dataset: Dataset) -> list[str]:
     StoreError
         The disk is full.
     """
+    gone: list[str] = []
     with store.read() as session:
         files = _files(session, dataset.project_key)
-        held = read_records(session, dataset.key) if files else None
-    gone = []
+        held = read_records(session, dataset.key)
     for file in files:
-        assert held is not None  # noqa: S101
-        pairs, digest = NearPairs.read(store.files.path(file.sha256)), None
-        if pairs is not None:
-            stays = (
-                rows_before(row_marks(held.guids, held.digests), pairs.marks[dataset.name]) >= 0
-                if dataset.name in pairs.marks
-                else None
-            )
-            if stays is None or stays.all():
-                continue
-            digest = store_near_pairs(store, pairs.without(dataset.name, stays))
+        pairs = NearPairs.read(store.files.path(file.sha256))
+        left = None if pairs is None else _still_held(pairs, dataset.name, held)
+        if left is not None and left is pairs:
+            continue
+        digest = None if left is None else store_near_pairs(store, left)
         with store.begin() as session:
-            row = session.get(RunFile, (file.run_key, NEAR_PAIRS))
-            if row is None or row.sha256 != file.sha256:
-                continue  # a run has ended meanwhile
-            gone.append(row.sha256)
-            if digest is None:
-                session.delete(row)
-            else:
-                row.sha256 = digest
+            row = session.get(RunFile, (file.run_key, NEAR_PAIRS), with_for_update=True)
+            is_same = row is not None and row.sha256 == file.sha256
+            if row is not None and is_same:
+                if digest is None:
+                    session.delete(row)
+                else:
+                    row.sha256 = digest
+        if not is_same:  # a run has ended meanwhile, or another withdrawal was as far as this one
+            return [*gone, *forget_withdrawn(store, dataset)]
+        gone.append(file.sha256)
     return gone
+
+
+def _still_held(pairs: NearPairs, dataset: str, held: Held) -> NearPairs:
+    """Without the records of a dataset that are not held; the same object where all are."""
+    if dataset not in pairs.marks:
+        return pairs
+    stays = rows_before(row_marks(held.guids, held.digests), pairs.marks[dataset]) >= 0
+    return pairs if stays.all() else pairs.without(dataset, stays)
 
 
 def _files(session: Session, project_key: int) -> list[RunFile]:

@@ -34,7 +34,7 @@ class Changes:
 
     Attributes
     ----------
-    added, changed : ndarray of int64
+    added, changed, unchanged : ndarray of int64
         Rows of the new delivery, ascending.
     removed : ndarray of int64
         Rows of the earlier one, ascending.
@@ -44,6 +44,7 @@ class Changes:
 
     added: Rows
     changed: Rows
+    unchanged: Rows
     removed: Rows
     earlier: Rows
 
@@ -73,6 +74,7 @@ def compare_deliveries(
     return Changes(
         added=np.flatnonzero(~was_there),
         changed=np.flatnonzero(was_there & ~same),
+        unchanged=np.flatnonzero(same),
         removed=np.flatnonzero(~remains),
         earlier=earlier,
     )

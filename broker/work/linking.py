@@ -295,7 +295,6 @@ def _keep(
         for name, digest in digests.items():
             session.add(RunFile(run_key=run.key, name=name, sha256=digest))
         session.flush()
-        gone = forget_earlier(session, run)
         record_run(
             session,
             session.get_one(Project, project.key),
@@ -305,6 +304,7 @@ def _keep(
             by=party.id,
             now=store.clock(),
         )
+        gone = forget_earlier(session, run)
         seconds = round(time.perf_counter() - began, 1)
         result = {
             "run": run.id,

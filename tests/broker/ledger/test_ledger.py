@@ -8,6 +8,8 @@ from sqlalchemy import func, select
 
 from broker.journal import verify
 from broker.ledger import (
+    Records,
+    changes_of,
     give_guids,
     guids_for,
     guids_given,
@@ -16,6 +18,7 @@ from broker.ledger import (
     read_history,
     withdraw,
 )
+from broker.ledger.bulk import read_records
 from broker.ledger.guids import among
 from broker.store.tables import (
     ChangeKind,
@@ -160,6 +163,17 @@ def test_guids_for_very_many_are_given_in_pieces(made, monkeypatch):
     assert len({guid.tobytes() for guid in given[1]}) == 7
     again = give_guids(made.store, rita, made.project.key, keys, now=made.clock())
     assert np.array_equal(again[1], given[1])
+
+
+def test_what_a_delivery_changes(made):
+    made.run({"a": {1: 0, 2: 0, 3: 0}}, [[("a", 1)], [("a", 2)], [("a", 3)]])
+    digests = np.array([[0] * 32, [5] * 32, [0] * 32], np.uint8)
+    records = Records(made.datasets["a"].key, 0, guids_array(1, 2, 4), digests)
+    with made.store.read() as session:
+        changes = changes_of(session, records)
+        held = read_records(session, made.datasets["a"].key)
+    assert (changes.added.tolist(), changes.changed.tolist(), changes.unchanged.tolist()) == ([2], [1], [0])
+    assert held.guids[changes.removed].tobytes() == guid_of(3)
 
 
 def test_a_withdrawal(made):

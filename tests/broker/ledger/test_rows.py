@@ -33,6 +33,7 @@ def test_changes_as_dicts_tell_them(before, now):
     old, new = list(before), list(now)
     assert [new[row] for row in changes.added] == [r for r in new if r not in before]
     assert [new[row] for row in changes.changed] == [r for r in new if r in before and before[r] != now[r]]
+    assert [new[row] for row in changes.unchanged] == [r for r in new if before.get(r) == now[r]]
     assert [old[row] for row in changes.removed] == [r for r in old if r not in now]
     assert [old[at] if at >= 0 else None for at in changes.earlier] == [
         r if r in before else None for r in new

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import delete, select
 
 from broker.engines.earlier import NearPairs
+from broker.ledger import near
 from broker.ledger.near import NEAR_PAIRS, read_near_pairs
 from broker.store.tables import RunFile, StoredFile
 from pprl.guid import to_text
@@ -60,6 +61,14 @@ def outcome(hospital: Hospital) -> tuple:
     return links, quality
 
 
+def withdraw(hospital: Hospital, guids, name: str = "a") -> None:
+    """Ask for it; a worker will do it."""
+    hospital.store.clock.forward(minutes=1)
+    who, path = {"a": "anna", "b": "bert"}[name], f"datasets/{hospital.datasets[name].id}/withdrawals"
+    asked = hospital.ask(who, "POST", path, json={"records": list(to_text(guids))})
+    assert asked.status_code == 202, asked.text
+
+
 def forget(hospital: Hospital) -> None:
     """Let the next run be one in full."""
     with hospital.store.begin() as session:
@@ -109,20 +118,14 @@ def test_what_an_earlier_run_found_is_kept_once(linked):
     with linked.store.read() as session:
         (digest,) = session.scalars(select(RunFile.sha256).where(RunFile.name == NEAR_PAIRS))
         stored = list(session.scalars(select(StoredFile.sha256)))
-    near = [sha256 for sha256 in stored if NearPairs.read(linked.store.files.path(sha256))]
-    assert near == [digest]
+    kept = [sha256 for sha256 in stored if NearPairs.read(linked.store.files.path(sha256))]
+    assert kept == [digest]
 
 
 def test_a_withdrawal_leaves_what_the_next_run_needs(linked, town):
     before = read_near_pairs(linked.store, linked.project.key)
     gone = guids_of("a", len(town.records[0]))[:4]
-    linked.store.clock.forward(minutes=1)
-    linked.ask(
-        "anna",
-        "POST",
-        f"datasets/{linked.datasets['a'].id}/withdrawals",
-        json={"records": list(to_text(gone))},
-    )
+    withdraw(linked, gone)
     linked.store.clock.forward(minutes=1)
     linked.work()
     left = read_near_pairs(linked.store, linked.project.key)
@@ -155,14 +158,28 @@ def test_a_file_that_cannot_be_read_costs_a_run_in_full(linked, town, damage):
 def test_a_withdrawal_clears_away_a_file_that_cannot_be_read(linked, town):
     path = linked.store.files.path(files(linked)[NEAR_PAIRS])
     path.write_bytes(b"something else")
-    linked.store.clock.forward(minutes=1)
-    linked.ask(
-        "anna",
-        "POST",
-        f"datasets/{linked.datasets['a'].id}/withdrawals",
-        json={"records": list(to_text(guids_of("a", 1)))},
-    )
+    withdraw(linked, guids_of("a", 1))
     linked.store.clock.forward(minutes=1)
     linked.work()
     assert NEAR_PAIRS not in files(linked)
     assert not path.exists()
+
+
+def test_two_withdrawals_at_once_both_have_their_records_taken_out(linked, monkeypatch):
+    gone = {name: guids_of(name, 3) for name in "ab"}
+    for name, guids in gone.items():
+        withdraw(linked, guids, name)
+    real = near.store_near_pairs
+
+    def store_near_pairs(store, pairs):
+        monkeypatch.setattr(near, "store_near_pairs", real)
+        near.forget_withdrawn(linked.store, linked.datasets["b"])  # the other one overtakes
+        return real(store, pairs)
+
+    before = read_near_pairs(linked.store, linked.project.key).pairs
+    monkeypatch.setattr(near, "store_near_pairs", store_near_pairs)
+    assert len(near.forget_withdrawn(linked.store, linked.datasets["a"])) == 1
+    left = read_near_pairs(linked.store, linked.project.key).pairs
+    assert {name: len(marks) for name, marks in left.marks.items()} == {
+        name: len(marks) - 3 for name, marks in before.marks.items()
+    }
