@@ -28,6 +28,8 @@ from broker.matching.dataset import Dataset
 from broker.matching.evidence import Evidence, Vectors
 from pprl.console import Progress
 
+BYTES_PER_RECORD = 90
+"""Of memory, at most, to tell what changed in a dataset."""
 _MOST_SEARCHED = 0.5
 
 

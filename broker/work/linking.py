@@ -22,7 +22,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.engines.local import LocalEngine
-from broker.engines.refresh import RefreshEngine
+from broker.engines.refresh import BYTES_PER_RECORD, RefreshEngine
 from broker.engines.tiles import TileStore
 from broker.governance import Act, permitted, require
 from broker.intake import BYTES_IN_MEMORY
@@ -228,10 +228,11 @@ def _check_memory(loaded: Sequence[_Loaded]) -> None:
     if not manifests:
         return
     plan = make_plan(sizes_of(manifests), manifests[0].linkage_schema)
+    n_bytes = plan.n_bytes + BYTES_PER_RECORD * max(manifest.n_records for manifest in manifests)
     free = psutil.virtual_memory().available
-    if plan.n_bytes > free:
+    if n_bytes > free:
         raise GovernanceError(
-            f"the run needs about {plan.n_bytes / 2**30:.1f} GiB of memory and {free / 2**30:.1f} are free; give the "
+            f"the run needs about {n_bytes / 2**30:.1f} GiB of memory and {free / 2**30:.1f} are free; give the "
             'broker a larger machine, or ask for a run with candidates "keys"'
         )
 
