@@ -33,7 +33,7 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
         ``large``, ``small``, ``identity``, ``scratch``: paths; ``rows``: of the large side; ``candidates``.
     """
     folder = Path(job["scratch"])
-    memory = _Peak()
+    memory = Peak()
     began = time.perf_counter()
     packages = [Path(job["large"]), Path(job["small"])]
     identity = Identity.load(Path(job["identity"]))
@@ -68,7 +68,7 @@ def _first(dataset: Dataset, n: int) -> Dataset:
     return dataset if n >= len(dataset) else replace(dataset.rows(0, n), name=dataset.name)
 
 
-class _Peak:
+class Peak:
     """Largest anonymous memory of this process, looked at twenty times a second."""
 
     def __init__(self) -> None:

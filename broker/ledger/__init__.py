@@ -3,7 +3,7 @@
 ::
 
     record_run    a run's groups become entities: kept, new, merged, split, emptied (the rule: `broker.ledger.carry`)
-    changes_of    what a delivery adds, changes and removes, so that only that need be compared again
+    changes_of    what a delivery adds, changes and removes
     guids_for     a recipient's own GUIDs of entities
     read_history  old entities to those of now
     withdraw      records go for good
@@ -13,7 +13,7 @@ from broker.ledger.book import Records, Refreshed, changes_of, ledger_key, not_w
 from broker.ledger.carry import Carried, carry_over
 from broker.ledger.guids import give_guids, guids_for, guids_given
 from broker.ledger.history import History, read_history
-from broker.ledger.rows import Changes, compare_deliveries, links_that_hold, regroup, row_digests
+from broker.ledger.rows import Changes, compare_deliveries, row_digests, row_marks
 from broker.ledger.withdrawals import withdraw
 
 __all__ = [
@@ -29,11 +29,10 @@ __all__ = [
     "guids_for",
     "guids_given",
     "ledger_key",
-    "links_that_hold",
     "not_withdrawn",
     "read_history",
     "record_run",
-    "regroup",
     "row_digests",
+    "row_marks",
     "withdraw",
 ]

@@ -1,9 +1,7 @@
-"""What changed between two deliveries of a dataset, record by record; and what need not be compared again.
+"""What changed between two deliveries of a dataset, record by record.
 
 Records are told by their GUIDs, which a site keeps over deliveries where it wants that, and their contents by a digest
-of their tokens: a record is *added*, *changed* (another digest), *removed*, or neither. A link between two records
-neither of which is new or changed still holds, and pairs of such records that were no link before are none now: only
-new and changed records need to be compared with others.
+of their tokens: a record is *added*, *changed* (another digest), *removed*, or neither.
 """
 
 from __future__ import annotations
@@ -14,8 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from pprl.guid import GUID_BYTES, Guids, as_values
 from pprl.schema.columns import byte_rows
@@ -51,11 +47,6 @@ class Changes:
     unchanged: Rows
     removed: Rows
     earlier: Rows
-
-    @property
-    def to_compare(self) -> Rows:
-        """Rows of the new delivery that must be compared with others: added and changed ones."""
-        return np.union1d(self.added, self.changed)
 
 
 def compare_deliveries(
@@ -132,6 +123,19 @@ def row_digests(batch: pa.RecordBatch, key: bytes) -> Digests:
     return np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
 
 
+def row_marks(guids: Guids, digests: Digests) -> npt.NDArray[np.uint64]:
+    """By what `broker.engines.refresh` tells records that are as they were: equal where GUID and digest are.
+
+    Returns
+    -------
+    ndarray of uint64, shape (n, 2)
+        The GUID, covered with half of the digest, so that it is not told.
+    """
+    halves = (np.ascontiguousarray(rows).view(np.uint64) for rows in (guids, digests[:, :GUID_BYTES]))
+    marks: npt.NDArray[np.uint64] = np.bitwise_xor(*halves)
+    return marks
+
+
 def withdrawn_marks(guids: Guids, key: bytes) -> Guids:
     """What is kept of the GUIDs of withdrawn records: enough to know one when it comes again, and nothing else.
 
@@ -148,48 +152,6 @@ def withdrawn_marks(guids: Guids, key: bytes) -> Guids:
         for at in range(0, len(raw), GUID_BYTES)
     )
     return np.frombuffer(marks, np.uint8).reshape(-1, GUID_BYTES)
-
-
-def regroup(n_records: int, kept: tuple[Rows, Rows], found: tuple[Rows, Rows]) -> Rows:
-    """Group records by links that still hold and links that were found anew.
-
-    Parameters
-    ----------
-    n_records : int
-        Over all datasets, numbered through.
-    kept, found : tuple of (ndarray of int64, ndarray of int64)
-        The two ends of each link: from `links_that_hold`, and from comparing new and changed records.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_records,)
-        The group of each record, numbered in the order of their first records.
-    """
-    left, right = (np.concatenate(ends) for ends in zip(kept, found, strict=True))
-    graph = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(n_records, n_records))
-    labels = connected_components(graph, directed=False)[1].astype(np.int64)
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse]
-
-
-def links_that_hold(
-    left: Rows, right: Rows, *, now_at: Rows, unchanged: npt.NDArray[np.bool_]
-) -> tuple[Rows, Rows]:
-    """Links of the last run between records neither of which changed or went, in the numbers of now.
-
-    Parameters
-    ----------
-    left, right : ndarray of int64
-        Records of the last run, numbered through.
-    now_at : ndarray of int64, shape (records of the last run,)
-        Their numbers now, or -1.
-    unchanged : ndarray of bool, shape (records of the last run,)
-        Whether they are there and as they were.
-    """
-    holds = unchanged[left] & unchanged[right]
-    return now_at[left[holds]], now_at[right[holds]]
 
 
 def _width(column: pa.Array) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from broker.matching.candidates import MAX_BLOCK_PAIRS, Rows, Words, join
+from broker.matching.candidates import MAX_BLOCK_PAIRS, Rows, Words, in_order, join
 from broker.matching.dataset import Dataset
 from pprl import similarity
 from pprl.compiled import compiled
@@ -63,7 +63,7 @@ def pairs_sharing_a_bucket(left: Dataset, right: Dataset | None, *, n_tables: in
         )
         rows, columns = np.divmod(found, max(len(other), 1))
         near = similarity.of_pairs(here, there, rows, columns) <= max_distance
-        codes = np.union1d(codes, found[near])
+        codes = in_order(np.concatenate([codes, found[near]]))
     return codes
 
 

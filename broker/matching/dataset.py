@@ -60,7 +60,10 @@ class Dataset:
 
     def rows(self, first: int, last: int) -> Dataset:
         """The rows ``first`` to ``last - 1``, without a copy."""
-        some = slice(first, last)
+        return self.some(slice(first, last))
+
+    def some(self, some: slice | npt.NDArray[np.int64]) -> Dataset:
+        """Some of the rows; those of a slice without a copy."""
         return replace(
             self,
             guids=self.guids[some],

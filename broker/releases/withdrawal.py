@@ -5,7 +5,7 @@
     deliveries      written anew without the records
     recipients      whoever has rows of the dataset gets a release, whose delta has the tombstones
     old releases    their files go: they held the records
-    files of runs   those that name records go: links, evidence
+    files of runs   those that name records go: links, evidence; near pairs are written anew without the records
 
 Every step finds out what is left to do, so that one that was interrupted is simply done again.
 """
@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from broker import journal
+from broker.ledger.near import NEAR_PAIRS, forget_withdrawn
 from broker.releases.builder import build_within
 from broker.releases.files import MANIFEST, delete_unused
 from broker.releases.redaction import redact
@@ -120,9 +121,11 @@ def carry_out(
                 random_bytes=random_bytes,
             )
         )
+    near = forget_withdrawn(store, dataset)
     with store.begin() as session:
         held(session)
         n_files = [
+            list[str | None](near),
             _forget_releases(session, withdrawal),
             _forget_runs(session, withdrawal),
         ]
@@ -216,7 +219,7 @@ def _forget_runs(session: Session, withdrawal: Withdrawal) -> list[str | None]:
         .where(Delivery.dataset_key == withdrawal.dataset_key, Run.created_at <= withdrawal.requested_at)
     )
     files = session.scalars(
-        select(RunFile).where(RunFile.run_key.in_(runs), RunFile.name.not_in(HARMLESS))
+        select(RunFile).where(RunFile.run_key.in_(runs), RunFile.name.not_in((*HARMLESS, NEAR_PAIRS)))
     ).all()
     return _deleted(session, files)
 

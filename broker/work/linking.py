@@ -3,6 +3,8 @@
 A dataset is in the run where some permission, valid now, lets it be linked, counted or deduplicated, or where the
 ledger holds records of it: what is not permitted any more is compared no more, and its records are each an entity of
 their own from then on.
+
+What is near by filter is looked for where records are new or changed since the last run; `broker.engines.refresh`.
 """
 
 from __future__ import annotations
@@ -20,16 +22,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.engines.local import LocalEngine
+from broker.engines.refresh import BYTES_PER_RECORD, RefreshEngine
 from broker.engines.tiles import TileStore
 from broker.governance import Act, permitted, require
 from broker.intake import BYTES_IN_MEMORY
-from broker.ledger import Records, ledger_key, record_run
+from broker.ledger import Records, ledger_key, record_run, row_marks
 from broker.ledger.bulk import datasets_held
+from broker.ledger.near import NEAR_PAIRS, forget_earlier, read_near_pairs, store_near_pairs
 from broker.ledger.rows import DIGEST_BYTES
 from broker.matching.dataset import Dataset as Tokens
 from broker.matching.pipeline import DEFAULT_THRESHOLD, Linkage, link
 from broker.matching.plan import make_plan, sizes_of
 from broker.release import write_run
+from broker.releases.files import delete_unused
 from broker.releases.redaction import redact
 from broker.store.tables import (
     Dataset,
@@ -93,7 +98,21 @@ def link_project(task: Task) -> None:
         "seed": task.job.arguments.get("seed", 0),
     }
     folder = store.location.folder / "work" / task.job.id
-    tiles = TileStore(folder, {"payloads": [one.delivery.payload_sha256 for one in within], **settings})
+    earlier = read_near_pairs(store, project.key)
+    tiles = TileStore(
+        folder,
+        {
+            "payloads": [one.delivery.payload_sha256 for one in within],
+            "earlier": None if earlier is None else earlier.sha256,
+            **settings,
+        },
+    )
+    engine = RefreshEngine(
+        LocalEngine(tiles),
+        {_tokens(one).name: row_marks(one.records.guids, one.records.digests) for one in within},
+        None if earlier is None else earlier.pairs,
+        schema=project.schema_sha256,
+    )
     numbers = {one.dataset.key: number for number, one in enumerate(within)}
     pairs = {
         frozenset(numbers[key] for key in pair) for pair in allowed if all(key in numbers for key in pair)
@@ -103,10 +122,10 @@ def link_project(task: Task) -> None:
             [_tokens(one) for one in within],
             **settings,
             allowed=pairs,
-            engine=LocalEngine(tiles),
+            engine=engine,
             progress=task.progress,
         )
-        _keep(task, project, party, loaded, linkage, settings, intake_seconds=0.0, began=began)
+        _keep(task, project, party, loaded, linkage, engine, settings, intake_seconds=0.0, began=began)
     except LinkageError as error:
         raise GovernanceError(
             f"{error}; the project's permissions and accepted deliveries leave nothing to compare"
@@ -209,10 +228,11 @@ def _check_memory(loaded: Sequence[_Loaded]) -> None:
     if not manifests:
         return
     plan = make_plan(sizes_of(manifests), manifests[0].linkage_schema)
+    n_bytes = plan.n_bytes + BYTES_PER_RECORD * max(manifest.n_records for manifest in manifests)
     free = psutil.virtual_memory().available
-    if plan.n_bytes > free:
+    if n_bytes > free:
         raise GovernanceError(
-            f"the run needs about {plan.n_bytes / 2**30:.1f} GiB of memory and {free / 2**30:.1f} are free; give the "
+            f"the run needs about {n_bytes / 2**30:.1f} GiB of memory and {free / 2**30:.1f} are free; give the "
             'broker a larger machine, or ask for a run with candidates "keys"'
         )
 
@@ -223,6 +243,7 @@ def _keep(
     party: Party,
     loaded: Sequence[_Loaded],
     linkage: Linkage,
+    engine: RefreshEngine,
     settings: dict[str, Any],
     *,
     intake_seconds: float,
@@ -251,6 +272,7 @@ def _keep(
         for name in FILES:
             with (out / name).open("rb") as file:
                 digests[name] = store.files.put(file)
+        digests[NEAR_PAIRS] = store_near_pairs(store, engine.found)
     group = _groups(linkage)
     with task.progress("writing the ledger", None), store.begin() as session:
         job = task.lease.hold(session)
@@ -283,8 +305,16 @@ def _keep(
             by=party.id,
             now=store.clock(),
         )
+        gone = forget_earlier(session, run)
         seconds = round(time.perf_counter() - began, 1)
-        task.lease.finish(session, {"run": run.id, "seconds": seconds}, now=store.clock())
+        result = {
+            "run": run.id,
+            "seconds": seconds,
+            "n_compared": engine.n_compared,
+            "n_compared_in_full": engine.n_in_full,
+        }
+        task.lease.finish(session, result, now=store.clock())
+    delete_unused(store, gone)
 
 
 def _groups(linkage: Linkage) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

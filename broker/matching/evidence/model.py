@@ -22,13 +22,15 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from broker.matching.candidates import Pairs, Rows
+from broker.matching.candidates import Flags, Pairs, Rows
 from broker.matching.dataset import Dataset
 
 Features = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.uint32]
 """Comparison vectors, shape (pairs, columns)."""
+Reach = int | str
+"""How far apart near pairs may be, as their model puts it."""
 
 BITS_PER_NAT = 1.4426950408889634
 """``1 / log(2)``: weights are nats within, and bits in all that people see."""
@@ -88,12 +90,25 @@ class Evidence(Protocol):
         """Whether there are filters to find near pairs by."""
         ...
 
+    @property
+    def reach(self) -> Reach:
+        """How far apart near pairs may be: of two models with equal ones, the same pairs are near."""
+        ...
+
+    def reaching(self, reach: Reach) -> Evidence | None:
+        """The model of another reach, if that is at least as far as its own and not much farther; else None."""
+        ...
+
     def prepare(self, dataset: Dataset) -> Dataset:
         """The dataset with what the model needs to know of each of its records; for the methods below."""
         ...
 
     def near(self, left: Dataset, right: Dataset, *, n_threads: int | None = None) -> tuple[Rows, Rows]:
         """Rows of all pairs of two prepared datasets whose filters are near enough; exact, nothing is blocked."""
+        ...
+
+    def near_among(self, left: Dataset, right: Dataset, pairs: Pairs) -> Flags:
+        """Which of the near pairs of a model from `reaching` are near; bool, shape (pairs,)."""
         ...
 
     def bucketed(self, left: Dataset, right: Dataset | None, *, n_tables: int) -> Rows:

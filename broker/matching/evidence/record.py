@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from broker.matching.buckets import pairs_sharing_a_bucket
-from broker.matching.candidates import Pairs, Rows, n_possible_pairs, shared_keys
+from broker.matching.candidates import Flags, Pairs, Rows, n_possible_pairs, shared_keys
 from broker.matching.dataset import Dataset
 from broker.matching.evidence.implied import State, field_states
-from broker.matching.evidence.model import Feature, Features, Floats, Seen, Vectors
+from broker.matching.evidence.model import Feature, Features, Floats, Reach, Seen, Vectors
 from pprl import similarity
 from pprl.schema import Kind, Schema
 from pprl.schema.kinds import DEFAULTS
@@ -55,6 +55,7 @@ _STATE_PRIOR = {  # differs, a part agrees, agrees, exchanged; the keys shared w
 _CUT_SD = 3.3  # near pairs lie at least so many standard deviations below the distance of strangers, one half
 _SAMPLED_PAIRS = 1_000_000_000  # above so many pairs the cut is set by a sample
 _SAMPLED_ROWS = 16_384
+_SPARE_BITS = 3  # each makes a quarter more near pairs
 
 
 def stranger_budget(n_left: int, n_right: int) -> int:
@@ -156,6 +157,17 @@ class RecordEvidence:
         """Whether there are filters to find near pairs by."""
         return self._has_filter
 
+    @property
+    def reach(self) -> Reach:
+        """The largest distance of near pairs, in bits."""
+        return self._max_distance
+
+    def reaching(self, reach: Reach) -> RecordEvidence | None:
+        """The model of a larger distance, up to a few bits more."""
+        if not isinstance(reach, int) or not 0 <= reach - self._max_distance <= _SPARE_BITS:
+            return None
+        return RecordEvidence(self._schema, reach)
+
     def prepare(self, dataset: Dataset) -> Dataset:
         """The dataset as it is."""
         return dataset
@@ -169,6 +181,13 @@ class RecordEvidence:
             n_threads=n_threads,
         )
         return left_rows, right_rows
+
+    def near_among(self, left: Dataset, right: Dataset, pairs: Pairs) -> Flags:
+        """Which of listed pairs are at most ``max_distance`` bits apart."""
+        distances = similarity.of_pairs(
+            left.filters["record"], right.filters["record"], pairs.left, pairs.right
+        )
+        return distances <= self._max_distance
 
     def bucketed(self, left: Dataset, right: Dataset | None, *, n_tables: int) -> Rows:
         """Codes of near pairs that meet in one of so many tables of buckets; ``right`` None: within ``left``."""

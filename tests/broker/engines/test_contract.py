@@ -1,4 +1,4 @@
-"""One contract for both engines: the same pairs and vectors as the definitions give, whatever fails on the way.
+"""One contract for all engines: the same pairs and vectors as the definitions give, whatever fails on the way.
 
 Spark runs as two executors in processes of their own. All that needs it is in few tests here, so that the workers of a
 parallel run start it once or twice.
@@ -17,6 +17,7 @@ import pytest
 
 from broker.engines import Engine
 from broker.engines.local import LocalEngine
+from broker.engines.refresh import RefreshEngine
 from broker.engines.spark import SparkEngine, columns
 from broker.engines.spark.session import check_installed
 from broker.matching.candidates import MAX_BLOCK_PAIRS, CappedKey, Scope
@@ -37,10 +38,13 @@ parts = ["given_name", "either(surname,middle_name)"]
 """
 
 
-@pytest.fixture(scope="module", params=["local", "spark"])
+@pytest.fixture(scope="module", params=["local", "refresh", "spark"])
 def engine(request, tmp_path_factory) -> Iterator[Engine]:
     if request.param == "local":
         yield LocalEngine(pairs_per_tile=20_000)
+        return
+    if request.param == "refresh":  # with something to refresh: test_refresh.py
+        yield RefreshEngine(LocalEngine(pairs_per_tile=20_000), {}, schema="")
         return
     try:
         check_installed()
@@ -173,8 +177,8 @@ def test_a_linkage_is_the_same(engine, datasets, linked):
 
 
 def test_a_killed_executor_changes_nothing(engine, datasets, tmp_path):
-    if isinstance(engine, LocalEngine):
-        return  # it is killed in test_local.py
+    if not isinstance(engine, SparkEngine):
+        return  # that one is killed in test_local.py
     left, right = datasets("standard")
     evidence = evidence_for(left, right, (), seed=0)
 

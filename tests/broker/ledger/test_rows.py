@@ -1,4 +1,4 @@
-"""What changed between two deliveries, against dicts; and links that still hold."""
+"""What changed between two deliveries, against dicts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from broker.ledger.rows import (
     compare_deliveries,
     find,
-    links_that_hold,
-    regroup,
     row_digests,
+    row_marks,
     withdrawn_marks,
 )
 
@@ -39,7 +38,6 @@ def test_changes_as_dicts_tell_them(before, now):
     assert [old[at] if at >= 0 else None for at in changes.earlier] == [
         r if r in before else None for r in new
     ]
-    assert set(changes.to_compare) == set(changes.added) | set(changes.changed)
 
 
 @given(
@@ -94,27 +92,11 @@ def test_marks_of_withdrawn_records_tell_nothing_of_them():
     assert np.array_equal(marks[1:], withdrawn_marks(guids[1:], KEY))
 
 
-LINKS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=12)
-
-
-def ends(links):
-    both = np.array(links, np.int64).reshape(-1, 2)
-    return both[:, 0], both[:, 1]
-
-
-@given(LINKS, LINKS)
-def test_groups_as_a_plain_walk_finds_them(kept, found):
-    group = regroup(10, ends(kept), ends(found)).tolist()
-    expected = list(range(10))
-    for _ in range(10):
-        for left, right in kept + found:
-            expected[left] = expected[right] = min(expected[left], expected[right])
-    names = {}
-    assert group == [names.setdefault(label, len(names)) for label in expected]
-
-
-def test_links_of_changed_and_removed_records_do_not_hold():
-    now_at = np.array([0, 1, -1, 2])
-    unchanged = np.array([True, False, False, True])
-    left, right = links_that_hold(*ends([(0, 1), (0, 3), (2, 3)]), now_at=now_at, unchanged=unchanged)
-    assert (left.tolist(), right.tolist()) == ([0], [2])
+def test_marks_of_rows_are_of_guid_and_tokens_and_tell_neither():
+    guids = np.arange(32, dtype=np.uint8).reshape(2, 16)[[0, 0, 1, 1]]
+    digests = row_digests(a_batch([(b"x" * 16, n, b"abc", 1, 0) for n in (1, 2)]), KEY)[[0, 1, 0, 1]]
+    marks = row_marks(guids, digests)
+    assert marks.shape == (4, 2)
+    assert len({mark.tobytes() for mark in marks}) == 4
+    assert np.array_equal(marks[2:], row_marks(guids[2:], digests[2:]))
+    assert not any(guid.tobytes()[:8] in marks.tobytes() for guid in guids)

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from broker.governance import grant, revoke
 from broker.ledger.bulk import read_records
+from broker.ledger.near import NEAR_PAIRS
 from broker.store.tables import (
     Entity,
     Job,
@@ -242,7 +243,7 @@ def test_nothing_of_a_withdrawn_record_remains_in_bulk_data(delivered, town):
     with delivered.store.read() as session:
         kept = set(session.scalars(select(RunFile.name)))
         digests = list(session.scalars(select(StoredFile.sha256)))
-    assert kept == {"quality.json", "report.html"}
+    assert kept == {"quality.json", "report.html", NEAR_PAIRS}
     raw = [bytes.fromhex(text.replace("-", "")) for text in gone]
     for digest in digests:
         content = delivered.store.files.path(digest).read_bytes()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from broker.matching.candidates import Pairs, Rows, n_possible_pairs
+from broker.matching.candidates import Flags, Pairs, Rows, n_possible_pairs
 from broker.matching.dataset import Dataset
 from broker.matching.evidence import levels as lv
 from broker.matching.evidence.fields.chain import CHAINED, ChainedColumn, condition_of
@@ -19,7 +19,7 @@ from broker.matching.evidence.fields.household import household_column
 from broker.matching.evidence.fields.names import NAMES, MiddleNameColumn, NameColumn
 from broker.matching.evidence.fields.quick import QuickLook
 from broker.matching.evidence.fields.similarity import SimilarityColumn
-from broker.matching.evidence.model import Feature, Features, Floats, Seen, Vectors
+from broker.matching.evidence.model import Feature, Features, Floats, Reach, Seen, Vectors
 from pprl.schema import FieldSpec, Kind, Schema, Tokens
 
 _MIN_SHARE = 0.02  # of records with a value, in both datasets, for a field to be compared
@@ -74,6 +74,15 @@ class FieldEvidence:
         """Whether there are filters to find near pairs by."""
         return bool(self._quick.fields)
 
+    @property
+    def reach(self) -> Reach:
+        """A digest of the weights of the quick look and of the least one."""
+        return self._quick.fingerprint
+
+    def reaching(self, reach: Reach) -> FieldEvidence | None:
+        """The model itself: how far a pair is near by others' weights is not known."""
+        return self if reach == self.reach else None
+
     def prepare(self, dataset: Dataset) -> Dataset:
         """The dataset with which filters each record has, and how rare its values are."""
         derived = {f"filter:{name}": lv.has_filter(dataset, name).view(np.uint8) for name in dataset.filters}
@@ -84,6 +93,11 @@ class FieldEvidence:
     def near(self, left: Dataset, right: Dataset, *, n_threads: int | None = None) -> tuple[Rows, Rows]:
         """Rows of all pairs whose filters alone weigh enough by the prior."""
         return self._quick.near(left, right, n_threads=n_threads)
+
+    def near_among(self, left: Dataset, right: Dataset, pairs: Pairs) -> Flags:
+        """All of them: `reaching` gives the model itself."""
+        del left, right
+        return np.ones(len(pairs), dtype=np.bool_)
 
     def bucketed(self, left: Dataset, right: Dataset | None, *, n_tables: int) -> Rows:
         """Nothing: buckets sample one filter a record."""

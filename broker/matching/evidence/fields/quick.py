@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,6 +62,13 @@ class QuickLook:
         share = min(_KEPT_PER_RECORD * sum(n_rows) / max(n_rows[0] * n_rows[-1], 1), 0.5)
         pooled = np.concatenate(scores)
         self._min_weight = float(np.quantile(pooled, 1 - share)) if len(pooled) else 0.0
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that decides whether two records are near."""
+        names = "\n".join(field.name for field in self.fields)
+        content = [names.encode(), self._tables.tobytes(), np.float64(self._min_weight).tobytes()]
+        return hashlib.sha256(b"".join(content)).hexdigest()
 
     def near(self, left: Dataset, right: Dataset, *, n_threads: int | None) -> tuple[Rows, Rows]:
         """Rows of all pairs that weigh enough."""
