@@ -7,7 +7,7 @@ STAMP := $(VENV)/.ready
 
 GEN3 := .venv-gen3
 
-.PHONY: help setup data demo demo-service bench-speed bench-accuracy test test-gen3 check lint types lock clean
+.PHONY: help setup data demo demo-service bench-speed bench-accuracy test test-gen3 test-faults fuzz check lint types lock clean
 
 help:                ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ $(GEN3)/.ready: tests/gen3_client/requirements.lock $(STAMP)
 
 test-gen3: $(GEN3)/.ready ## Drive the service with Gen3's own client (makes .venv-gen3, once)
 	PPRL_TEST_GEN3=1 $(BIN)/python -m pytest -n 0 tests/gen3_client
+
+test-faults: $(STAMP) ## Kill, fill, cut and crowd the broker's service (ROUNDS=200 for all of it)
+	ROUNDS=$(ROUNDS) GIGABYTES=$(GIGABYTES) $(BIN)/python -m pytest -n 0 tests/faults
+
+fuzz: $(STAMP)       ## Change files that the readers read, for SECONDS (60)
+	$(BIN)/python -m tests.faults.fuzz $(or $(SECONDS),60)
 
 lint: $(STAMP)       ## Formatter and linter
 	$(BIN)/ruff format --check .

@@ -41,13 +41,13 @@ class ParquetFile:
         self.path = path
         try:
             self._file = arrow_parquet.ParquetFile(path)
+            self.header = tuple(self._file.schema_arrow.names)
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror})", path=path) from None
-        except pa.ArrowException:
+        except (pa.ArrowException, UnicodeDecodeError):  # the latter where a name is damaged
             raise InputError(
                 "is cut short, damaged, or not a Parquet file; copy it again", path=path
             ) from None
-        self.header = tuple(self._file.schema_arrow.names)
         self.n_bytes = Path(path).stat().st_size
         self.bytes_read = 0
 
@@ -80,7 +80,7 @@ class ParquetFile:
                 self.bytes_read = self.n_bytes * n_rows // max(1, self._file.metadata.num_rows)
                 arrays = [self._as_text(batch.column(column), column) for column in columns]
                 yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
-        except (OSError, pa.ArrowException):
+        except (OSError, pa.ArrowException, UnicodeDecodeError):
             raise InputError("is damaged; copy it again", path=self.path, row=n_rows + 1) from None
 
     def place_of(self, record_number: int) -> tuple[int, str]:
