@@ -151,8 +151,10 @@ def _link(
     register_path: Path,
     as_json: bool,
 ) -> None:
+    from broker.engines.memory import check_memory
     from broker.intake import Register, take_in
     from broker.matching.pipeline import link as link_datasets
+    from broker.matching.plan import make_plan, sizes_of
     from broker.release import write_run
     from pprl.files import check_output_folder
     from pprl.package import Identity, VerifyKey
@@ -181,7 +183,8 @@ def _link(
                 f"{delivery.path}: signed by {delivery.manifest.signer}; check it with the site, or use --trust"
             )
     intake_seconds = time.perf_counter() - began
-    _check_memory(manifests, candidates)
+    plan = make_plan(sizes_of(manifests), manifests[0].linkage_schema, candidates=candidates)
+    check_memory(plan.n_bytes, fix="end other programs, use --candidates keys, or a larger machine")
     job = {"payloads": [m.payload_sha256 for m in manifests], "candidates": candidates, "seed": seed}
     unfinished = out.with_name(f"{out.name}.unfinished")
     with _local(unfinished, job) if spark is None else _spark(*spark) as engine:
@@ -238,22 +241,6 @@ def _local(unfinished: Path, job: dict[str, Any]) -> Iterator[Engine]:
             tiles.remove()
         raise
     tiles.remove()
-
-
-def _check_memory(manifests: Sequence[Manifest], candidates: Candidates) -> None:
-    """Refuse a run that would end for want of memory, before hours go into it."""
-    import psutil
-
-    from broker.matching.plan import make_plan, sizes_of
-    from pprl.errors import LinkageError
-
-    plan = make_plan(sizes_of(manifests), manifests[0].linkage_schema, candidates=candidates)
-    free = psutil.virtual_memory().available
-    if plan.n_bytes > free:
-        raise LinkageError(
-            f"the run needs about {plan.n_bytes / 2**30:.1f} GiB of memory and {free / 2**30:.1f} are free; end other "
-            "programs, use --candidates keys, or a larger machine"
-        )
 
 
 def _say_plan(manifests: Sequence[Manifest], candidates: Candidates, *, as_json: bool) -> None:

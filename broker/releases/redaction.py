@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy import select
 
-from broker.ledger.book import withdrawn_of
+from broker.ledger.book import Withdrawn, withdrawn_of
 from broker.releases.files import delete_unused
 from broker.store import Store
 from broker.store.tables import Delivery
@@ -60,7 +60,8 @@ def redact(store: Store, delivery_key: int, *, identity: Identity, signing_key: 
     """
     with store.read() as session:
         delivery = session.get_one(Delivery, delivery_key)
-    if delivery.sha256 is None:
+        withdrawn = withdrawn_of(session, delivery.dataset_key)
+    if delivery.sha256 is None or not len(withdrawn.marks):
         return 0
     path = store.files.path(delivery.sha256)
     # Signature and expiry were looked at when it was accepted.
@@ -69,7 +70,7 @@ def redact(store: Store, delivery_key: int, *, identity: Identity, signing_key: 
         open_package(path, identity, trusted=None, now=created) as package,
         scratch_file(store.uploads) as tokens,
     ):
-        n_kept, n_gone = _copy(store, delivery, package, tokens)
+        n_kept, n_gone = _copy(package, withdrawn, tokens)
         if not n_gone:
             return 0
         made: tuple[str, Manifest] | None = None
@@ -92,11 +93,9 @@ def redact(store: Store, delivery_key: int, *, identity: Identity, signing_key: 
     return n_gone
 
 
-def _copy(store: Store, delivery: Delivery, package: Package, tokens: IO[bytes]) -> tuple[int, int]:
+def _copy(package: Package, withdrawn: Withdrawn, tokens: IO[bytes]) -> tuple[int, int]:
     """Copy the records that stay; gives how many stay and how many do not."""
     n_kept = n_gone = 0
-    with store.read() as session:
-        withdrawn = withdrawn_of(session, delivery.dataset_key)
     with pa.ipc.new_stream(tokens, token_columns(package.manifest.linkage_schema)) as stream:
         for batch in package:
             stays = withdrawn.spares(byte_rows(batch.column(RECORD_GUID)))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
@@ -47,17 +44,12 @@ def create_app(broker: Broker) -> FastAPI:
         Its store is open, and stays so.
     """
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-
     app = FastAPI(
         title="pprl broker",
         version=__version__,
         description=_DESCRIPTION,
         docs_url=None,  # the pages load scripts from elsewhere
         redoc_url=None,
-        lifespan=lifespan,
         generate_unique_id_function=_operation,
         responses=may_answer(400, 401, 403, 404, 409, 413, 422, 503),
     )

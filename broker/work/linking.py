@@ -22,6 +22,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.engines.local import LocalEngine
+from broker.engines.memory import check_memory
 from broker.engines.refresh import BYTES_PER_RECORD, RefreshEngine
 from broker.engines.tiles import TileStore
 from broker.governance import Act, permitted, require
@@ -32,7 +33,7 @@ from broker.ledger.near import NEAR_PAIRS, forget_earlier, read_near_pairs, stor
 from broker.ledger.rows import DIGEST_BYTES
 from broker.matching.dataset import Dataset as Tokens
 from broker.matching.pipeline import DEFAULT_THRESHOLD, Linkage, link
-from broker.matching.plan import make_plan, sizes_of
+from broker.matching.plan import Candidates, make_plan, sizes_of
 from broker.release import write_run
 from broker.releases.files import delete_unused
 from broker.releases.redaction import redact
@@ -90,13 +91,14 @@ def link_project(task: Task) -> None:
         }
         chosen = _chosen(session, project, allowed)
     loaded = _load_all(task, chosen)
+    intake_seconds = time.perf_counter() - began
     within = [one for one in loaded if one.tokens is not None]
-    _check_memory(within)
-    settings = {
+    settings: dict[str, Any] = {
         "threshold": task.job.arguments.get("threshold", DEFAULT_THRESHOLD),
         "candidates": task.job.arguments.get("candidates", "auto"),
         "seed": task.job.arguments.get("seed", 0),
     }
+    _check_memory(within, settings["candidates"])
     folder = store.location.folder / "work" / task.job.id
     earlier = read_near_pairs(store, project.key)
     tiles = TileStore(
@@ -125,7 +127,17 @@ def link_project(task: Task) -> None:
             engine=engine,
             progress=task.progress,
         )
-        _keep(task, project, party, loaded, linkage, engine, settings, intake_seconds=0.0, began=began)
+        _keep(
+            task,
+            project,
+            party,
+            loaded,
+            linkage,
+            engine,
+            settings,
+            intake_seconds=intake_seconds,
+            began=began,
+        )
     except LinkageError as error:
         raise GovernanceError(
             f"{error}; the project's permissions and accepted deliveries leave nothing to compare"
@@ -220,21 +232,13 @@ def _load_one(
     return _Loaded(dataset, delivery, manifest, tokens, records)
 
 
-def _check_memory(loaded: Sequence[_Loaded]) -> None:
-    """Refuse a run that would end for want of memory, before hours go into it."""
-    import psutil
-
+def _check_memory(loaded: Sequence[_Loaded], candidates: Candidates) -> None:
     manifests = [one.manifest for one in loaded if one.manifest is not None]
     if not manifests:
         return
-    plan = make_plan(sizes_of(manifests), manifests[0].linkage_schema)
+    plan = make_plan(sizes_of(manifests), manifests[0].linkage_schema, candidates=candidates)
     n_bytes = plan.n_bytes + BYTES_PER_RECORD * max(manifest.n_records for manifest in manifests)
-    free = psutil.virtual_memory().available
-    if n_bytes > free:
-        raise GovernanceError(
-            f"the run needs about {n_bytes / 2**30:.1f} GiB of memory and {free / 2**30:.1f} are free; give the "
-            'broker a larger machine, or ask for a run with candidates "keys"'
-        )
+    check_memory(n_bytes, fix='give the broker a larger machine, or ask for a run with candidates "keys"')
 
 
 def _keep(

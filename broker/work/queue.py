@@ -83,10 +83,6 @@ class Lease:
         job.result = dict(result)
         job.n_done = job.n_total
 
-    def keep(self, session: Session, result: Mapping[str, Any]) -> None:
-        """Remember how far the job is, for an attempt after this one."""
-        self.hold(session).result = dict(result)
-
 
 def enqueue(
     session: Session,
