@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 KEYS_VARIABLE = "PPRL_BROKER_KEYS"
 
-
-@click.command()
-@store_options
-@click.option(
+_keys_option = click.option(
     "--keys",
     "keys_folder",
     envvar=KEYS_VARIABLE,
     type=_PATH,
     help=f"Folder of the broker's keys.  [default: keys/ beside the store's files; env: {KEYS_VARIABLE}]",
 )
+
+
+@click.command()
+@store_options
+@_keys_option
 @click.option("--init", is_flag=True, help="Make the store and the keys where they are missing.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -80,10 +82,10 @@ def serve(
       pprl-broker token new "Broker's desk" --name desk --until 2027-01-31 --store store/
     """
     from broker.auth import AccessTokens
+    from broker.logs import set_up
     from broker.service.app import create_app
     from broker.service.context import Broker, Settings
     from broker.service.listening import Listener, Tls
-    from broker.service.logs import set_up
     from broker.store import locate, open_store
     from broker.work import BrokerKeys, Kind
     from broker.work.process import Supervisor
@@ -169,13 +171,7 @@ def _authenticator(logins_file: Path | None, policy_file: str | None) -> Authent
 
 @click.command()
 @store_options
-@click.option(
-    "--keys",
-    "keys_folder",
-    envvar=KEYS_VARIABLE,
-    type=_PATH,
-    help=f"Folder of the broker's keys.  [default: keys/ beside the store's files; env: {KEYS_VARIABLE}]",
-)
+@_keys_option
 @click.option(
     "--kinds",
     default="intake,link,release,withdraw",
@@ -192,24 +188,13 @@ def work(where: str, files: Path | None, keys_folder: Path | None, kinds: str) -
       pprl-broker serve --store postgresql://broker@db/broker --files /srv/broker --no-workers
       pprl-broker work --store postgresql://broker@db/broker --files /srv/broker --kinds link
     """
-    import signal
-    import threading
-    import time
-
-    from broker.service.logs import set_up
-    from broker.store import locate, open_store
-    from broker.work import Kind, Worker
-    from broker.work.housekeeping import Housekeeper
+    from broker.store import locate
+    from broker.work import Kind
+    from broker.work.process import work_until_stopped
 
     try:
         chosen = [Kind(kind.strip()) for kind in kinds.split(",")]
     except ValueError:
         raise click.UsageError(f"--kinds takes some of {', '.join(Kind)}") from None
     keys = _keys(keys_folder or locate(where, files=files).folder / "keys")
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stopping.set())
-    set_up()
-    with open_store(where, files=files) as store:
-        housekeeper = Housekeeper(store, keys, monotonic=time.monotonic)
-        Worker(store, keys, kinds=chosen, stopping=stopping).run(between=housekeeper.tick)
+    work_until_stopped(where, files, keys, kinds=chosen)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
-from traceback import extract_tb
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -14,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from broker.logs import place_of
 from pprl.errors import (
     AuthError,
     ConflictError,
@@ -204,9 +203,7 @@ def add_handlers(app: FastAPI) -> None:
     async def of_anything(request: Request, error: Exception) -> JSONResponse:
         del request
         reference = uuid.uuid4().hex[:12]
-        frames = reversed(extract_tb(error.__traceback__))
-        where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
-        _log.error("%s at %s", type(error).__name__, where, extra={"reference": reference})
+        _log.error("%s at %s", type(error).__name__, place_of(error), extra={"reference": reference})
         return problem(500, f"a fault of the program; the log has it under {reference}")
 
     app.add_exception_handler(PprlError, of_ours)

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from broker.logs import set_up
 from broker.store import open_store
 from broker.work.housekeeping import Housekeeper
 from broker.work.keys import BrokerKeys
@@ -26,6 +27,39 @@ _log = logging.getLogger("broker.work")
 
 STOPS_WITHIN_S = 30
 _LONGEST_PAUSE_S = 30.0
+_STORE = "PPRL_BROKER_STORE"
+
+
+def work_until_stopped(
+    where: str,
+    files: Path | None,
+    keys: BrokerKeys,
+    *,
+    kinds: Collection[Kind],
+    stopping: threading.Event | None = None,
+) -> None:
+    """Do jobs until a signal comes; for a process that does nothing else.
+
+    Parameters
+    ----------
+    where : str
+        The store.
+    files : Path or None
+        The folder of its files; None for a store in a folder.
+    keys : BrokerKeys
+        The broker's.
+    kinds : collection of Kind
+        Which jobs.
+    stopping : Event, optional
+        Set where it is to stop for another reason.
+    """
+    stopping = threading.Event() if stopping is None else stopping
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    set_up()
+    with open_store(where, files=files) as store:
+        housekeeper = Housekeeper(store, keys, monotonic=time.monotonic)
+        Worker(store, keys, kinds=kinds, stopping=stopping).run(between=housekeeper.tick)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -34,21 +68,19 @@ def main(arguments: Sequence[str]) -> None:
     Parameters
     ----------
     arguments : sequence of str
-        Store, folder of its files or nothing, folder of the keys, kinds of jobs with commas between them. A store's URL
-        may hold a password and comes by the environment variable ``PPRL_BROKER_STORE`` instead.
+        Folder of the store's files or nothing, folder of the keys, kinds of jobs with commas between them. The store,
+        whose URL may hold a password, comes by the environment variable ``PPRL_BROKER_STORE``.
     """
-    from broker.service.logs import set_up
-
-    where, files, keys_folder, kinds = arguments
-    set_up()
+    files, keys_folder, kinds = arguments
     stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stopping.set())
     threading.Thread(target=_wait_for_parent, args=(stopping,), daemon=True).start()
-    keys = BrokerKeys.load(Path(keys_folder))
-    with open_store(where or os.environ["PPRL_BROKER_STORE"], files=files or None) as store:
-        worker = Worker(store, keys, kinds=[Kind(kind) for kind in kinds.split(",")], stopping=stopping)
-        worker.run(between=Housekeeper(store, keys, monotonic=time.monotonic).tick)
+    work_until_stopped(
+        os.environ[_STORE],
+        Path(files) if files else None,
+        BrokerKeys.load(Path(keys_folder)),
+        kinds=[Kind(kind) for kind in kinds.split(",")],
+        stopping=stopping,
+    )
 
 
 class Supervisor:
@@ -67,15 +99,12 @@ class Supervisor:
     def __init__(
         self, where: str, files: Path | None, keys: Path, *, kinds: Sequence[Sequence[Kind]]
     ) -> None:
-        self._arguments = [
-            ["", str(files or ""), str(keys), ",".join(kind.value for kind in some)] for some in kinds
-        ]
-        self._environment = {**os.environ, "PPRL_BROKER_STORE": where}
+        arguments = [[str(files or ""), str(keys), ",".join(kind.value for kind in some)] for some in kinds]
+        self._environment = {**os.environ, _STORE: where}
         self._stopping = threading.Event()
-        self._processes: list[subprocess.Popen[bytes] | None] = [None] * len(kinds)
         self._threads = [
-            threading.Thread(target=self._look_after, args=(number,), name=f"pprl-worker-{number}")
-            for number in range(len(kinds))
+            threading.Thread(target=self._look_after, args=(some,), name=f"pprl-worker-{number}")
+            for number, some in enumerate(arguments)
         ]
 
     def start(self) -> None:
@@ -86,20 +115,16 @@ class Supervisor:
     def stop(self) -> None:
         """Let all workers stop: at the next stage of what they do, which is put back; after a while by force."""
         self._stopping.set()
-        for process in self._processes:
-            if process is not None and process.poll() is None:
-                process.terminate()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
 
-    def _look_after(self, number: int) -> None:
+    def _look_after(self, arguments: Sequence[str]) -> None:
         pause_s = 1.0
         while not self._stopping.is_set():
             began = time.monotonic()
-            command = [sys.executable, "-m", "broker.work.process", *self._arguments[number]]
+            command = [sys.executable, "-m", "broker.work.process", *arguments]
             process = subprocess.Popen(command, stdin=subprocess.PIPE, env=self._environment)
-            self._processes[number] = process
             while process.poll() is None and not self._stopping.wait(0.2):
                 pass
             if self._stopping.is_set():

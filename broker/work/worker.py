@@ -8,11 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path
-from traceback import extract_tb
 
 from sqlalchemy import select
 
+from broker.logs import place_of
 from broker.store import Store
 from broker.store.files import is_full
 from broker.store.tables import Job, JobState
@@ -172,10 +171,7 @@ class Worker:
         except Exception as error:
             # A fault of the program. Its text may hold anything, so it is told by its kind alone.
             outcome = "failed"
-            where = " < ".join(
-                f"{Path(f.filename).name}:{f.lineno}" for f in reversed(extract_tb(error.__traceback__))
-            )
-            _log.error("job ended by %s at %s", type(error).__name__, where, extra={"job": job.id})
+            _log.error("job ended by %s at %s", type(error).__name__, place_of(error), extra={"job": job.id})
             fail(self.store, lease, f"a fault of the program ended it ({type(error).__name__})")
         seconds = round(time.perf_counter() - began, 3)
         _log.info(

@@ -9,7 +9,7 @@ import logging
 import pytest
 from sqlalchemy import func, select
 
-from broker.service import logs
+from broker import logs
 from broker.store.tables import ApiToken, IdempotencyKey, Party, Run
 from pprl.errors import StoreBusyError
 

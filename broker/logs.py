@@ -11,6 +11,8 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
+from traceback import extract_tb
 from typing import TextIO
 
 FIELDS = (
@@ -40,6 +42,12 @@ class JsonLines(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__  # its text may hold anything
         return json.dumps(line, default=str)
+
+
+def place_of(error: BaseException) -> str:
+    """Where an error was raised, the innermost place first; its text, which may hold anything, is left out."""
+    frames = reversed(extract_tb(error.__traceback__))
+    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
 
 
 def set_up(stream: TextIO = sys.stderr, *, level: int = logging.INFO) -> None:
