@@ -27,6 +27,7 @@ from broker.engines.refresh import RefreshEngine
 from broker.intake import Register, take_in
 from broker.matching.dataset import Dataset
 from broker.matching.pipeline import Linkage, link
+from broker.matching.plan import Candidates
 from pprl.console import note, run
 from pprl.package import Identity
 
@@ -39,7 +40,7 @@ _SEARCHES = ("candidates", "strangers")
 @click.option("--identity", required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--changed", default=0.01, show_default=True, help="Share of the records.")
 @click.option("--candidates", type=click.Choice(["auto", "all", "keys"]), default="auto", show_default=True)
-def refresh(packages: Sequence[Path], identity: Path, changed: float, candidates: str) -> None:
+def refresh(packages: Sequence[Path], identity: Path, changed: float, candidates: Candidates) -> None:
     """Link PACKAGES, then again with some of their records new, in full and refreshed."""
     with tempfile.TemporaryDirectory() as scratch:
         deliveries = take_in(
@@ -59,7 +60,7 @@ def refresh(packages: Sequence[Path], identity: Path, changed: float, candidates
         path = Path(scratch) / "near-pairs.npz"
         with path.open("wb") as file:
             first = _engine(earlier, None)
-            link(earlier, candidates=candidates, engine=first)  # type: ignore[arg-type]
+            link(earlier, candidates=candidates, engine=first)
             first.found.write(file)
         n_bytes = path.stat().st_size
         full, row = _measure("in full", now, LocalEngine(), candidates)
@@ -90,11 +91,11 @@ def _engine(sides: Sequence[Dataset], kept: NearPairs | None) -> RefreshEngine:
 
 
 def _measure(
-    what: str, sides: Sequence[Dataset], engine: Engine, candidates: str
+    what: str, sides: Sequence[Dataset], engine: Engine, candidates: Candidates
 ) -> tuple[Linkage, dict[str, Any]]:
     memory = Peak()
     began, worked = time.perf_counter(), time.process_time()
-    linkage = link(sides, candidates=candidates, engine=engine)  # type: ignore[arg-type]
+    linkage = link(sides, candidates=candidates, engine=engine)
     seconds, processor = time.perf_counter() - began, time.process_time() - worked
     stages: dict[str, float] = {}
     for comparison in linkage.comparisons:

@@ -138,11 +138,13 @@ def cancel(job_id: str, where: str, files: Path | None) -> None:
     Example:
       pprl-broker job cancel 6f9b1b52-0d4e-4c5e-9a53-5d0e2f6f2f11 --store store/
     """
+    from broker.governance import by_id
     from broker.journal import LOCAL
+    from broker.store.tables import Job
     from broker.work import cancel as cancel_job
 
     with opened(where, files) as store, store.begin() as session:
-        cancel_job(session, _find(session, job_id), by=LOCAL, now=store.clock())
+        cancel_job(session, by_id(session, Job, job_id), by=LOCAL, now=store.clock())
     note("the job is cancelled, or will be at its next stage")
 
 
@@ -156,10 +158,12 @@ def retry(job_id: str, where: str, files: Path | None) -> None:
     Example:
       pprl-broker job retry 6f9b1b52-0d4e-4c5e-9a53-5d0e2f6f2f11 --store store/
     """
+    from broker.governance import by_id
+    from broker.store.tables import Job
     from broker.work.queue import retry as retry_job
 
     with opened(where, files) as store, store.begin() as session:
-        retry_job(session, _find(session, job_id), now=store.clock())
+        retry_job(session, by_id(session, Job, job_id), now=store.clock())
     note("the job waits to be begun again")
 
 
@@ -176,18 +180,6 @@ def _ask(
         given: Mapping[str, Any] = arguments(session)
         made = enqueue(session, kind, by=asker, project=found, arguments=given, now=store.clock())
     click.echo(made.id)
-
-
-def _find(session: Session, job_id: str) -> Job:
-    from sqlalchemy import select
-
-    from broker.governance import no_such
-    from broker.store.tables import Job
-
-    found = session.scalars(select(Job).where(Job.id == job_id)).first()
-    if found is None:
-        raise no_such(Job)
-    return found
 
 
 def _described(one: Job) -> dict[str, Any]:

@@ -139,17 +139,14 @@ def revoke(permission_id: str, revoker: str, where: str, files: Path | None) -> 
     Example:
       pprl-broker permit revoke 6e3b5794-c9fd-4b57-b0e8-8ea104f603c2 --revoker "Dr. Lee" --store store/
     """
-    from sqlalchemy import select
 
-    from broker.governance import find_party, no_such
+    from broker.governance import by_id, find_party
     from broker.governance import revoke as revoke_permission
     from broker.journal import LOCAL
     from broker.store.tables import Permission
 
     with opened(where, files) as store, store.begin() as session:
-        found = session.scalars(select(Permission).where(Permission.id == permission_id)).first()
-        if found is None:
-            raise no_such(Permission)
+        found = by_id(session, Permission, permission_id)
         by = find_party(session, revoker)
         revoke_permission(session, found, revoker=by, by=LOCAL, now=store.clock())
     note("the permission is revoked")

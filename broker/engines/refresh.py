@@ -73,7 +73,8 @@ class RefreshEngine(Engine):
         self, inner: Engine, marks: Mapping[str, Marks], earlier: NearPairs | None = None, *, schema: str
     ) -> None:
         self._inner, self._schema, self._marks = inner, schema, dict(marks)
-        self._earlier = earlier if earlier is not None and earlier.schema == schema else None
+        known = earlier if earlier is not None and earlier.schema == schema else NearPairs(schema, {}, ())
+        self._marks_before, self._searches_before = known.marks, known.searches
         self._before: dict[str, npt.NDArray[np.int32]] = {}
         self._searches: list[Search] = []
         self.n_compared = self.n_in_full = 0
@@ -130,11 +131,9 @@ class RefreshEngine(Engine):
         self, evidence: Evidence, left: Dataset, right: Dataset | None
     ) -> tuple[Search, Evidence] | None:
         """The earlier search that answers most, and the evidence by which it was done."""
-        if self._earlier is None:
-            return None
         names = {left.name, (left if right is None else right).name}
         best = None
-        for search in self._earlier.searches:
+        for search in self._searches_before:
             if {search.left, search.right} != names or search.itself != (right is None):
                 continue
             reaching = evidence.reaching(search.reach)
@@ -143,9 +142,8 @@ class RefreshEngine(Engine):
         return best
 
     def _rows_before(self, name: str) -> npt.NDArray[np.int32]:
-        assert self._earlier is not None  # noqa: S101 - asked for before
         if name not in self._before:
-            self._before[name] = rows_before(self._earlier.marks[name], self._marks[name])
+            self._before[name] = rows_before(self._marks_before[name], self._marks[name])
         return self._before[name]
 
     def _fresh(self, search: Search, left: Dataset, right: Dataset, n_probed: int) -> _Fresh:
@@ -154,7 +152,7 @@ class RefreshEngine(Engine):
             # A fresh row meets all others, so that the rest only meets fresh ones behind the probed rows.
             later = np.flatnonzero(columns[n_probed:] < 0) + n_probed
             return _Fresh(np.flatnonzero((rows < 0) | (rows >= search.n_probed)), later)
-        n_rows, n_columns = len(self._marks_before(left.name)), len(self._marks_before(right.name))
+        n_rows, n_columns = len(self._marks_before[left.name]), len(self._marks_before[right.name])
         if search.left == left.name:
             n_rows = search.n_probed
         else:
@@ -163,10 +161,6 @@ class RefreshEngine(Engine):
             np.flatnonzero((rows < 0) | (rows >= n_rows)),
             np.flatnonzero((columns < 0) | (columns >= n_columns)),
         )
-
-    def _marks_before(self, name: str) -> Marks:
-        assert self._earlier is not None  # noqa: S101
-        return self._earlier.marks[name]
 
     def _still_there(self, search: Search, left: Dataset, right: Dataset, n_probed: int) -> Rows:
         """Codes of the earlier pairs of records that are as they were."""
@@ -184,7 +178,7 @@ class RefreshEngine(Engine):
     def _rows_now(self, name: str) -> npt.NDArray[np.int32]:
         """Where each earlier record is now, or -1."""
         before = self._rows_before(name)
-        now = np.full(len(self._marks_before(name)), -1, np.int32)
+        now = np.full(len(self._marks_before[name]), -1, np.int32)
         rows = np.flatnonzero(before >= 0)
         now[before[rows]] = rows
         return now

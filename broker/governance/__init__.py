@@ -4,7 +4,18 @@
 done with the data themselves is the matrix of permissions, which is empty to begin with.
 """
 
-from broker.governance.acts import RULES, Act, Decision, decide, find, may, no_such, require, visible_projects
+from broker.governance.acts import (
+    RULES,
+    Act,
+    Decision,
+    by_id,
+    decide,
+    find,
+    may,
+    no_such,
+    require,
+    visible_projects,
+)
 from broker.governance.counts import Overlap, show, show_overlap
 from broker.governance.parties import (
     create_party,
@@ -38,6 +49,7 @@ __all__ = [
     "Relation",
     "Subject",
     "add_member",
+    "by_id",
     "close_project",
     "create_dataset",
     "create_party",

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from broker.governance.relations import Relation, Subject, project_of, relations_of
 from broker.store.tables import (
+    Base,
     Dataset,
     Delivery,
     Job,
@@ -32,6 +33,7 @@ from broker.store.tables import (
 from pprl.errors import DeniedError, NotFoundError
 
 SubjectT = TypeVar("SubjectT", bound=Subject)
+RowT = TypeVar("RowT", bound=Base)
 
 
 class Act(StrEnum):
@@ -282,11 +284,23 @@ def find(
     NotFoundError
         There is none of that id, or none for this party; nothing tells which.
     """
-    subject = session.scalars(select(kind).filter_by(id=public_id)).first()
-    if subject is None:
-        raise no_such(kind)
+    subject = by_id(session, kind, public_id)
     require(session, party, act, subject, now=now)
     return subject
+
+
+def by_id(session: Session, kind: type[RowT], public_id: str, **others: object) -> RowT:
+    """A row by its public id, and by other columns where they are given; whether it may be known is asked elsewhere.
+
+    Raises
+    ------
+    NotFoundError
+        There is none.
+    """
+    row = session.scalars(select(kind).filter_by(id=public_id, **others)).first()
+    if row is None:
+        raise no_such(kind)
+    return row
 
 
 def visible_projects(session: Session, party: Party, *, now: datetime) -> list[Project]:

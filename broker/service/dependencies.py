@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import BackgroundTasks, Depends, Request, Security
 from fastapi.security import HTTPBearer
@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from broker.auth import Caller, note_use
 from broker.governance import Act, Decision, Subject, may
 from broker.service.context import Broker
-from broker.store.tables import Party
+from broker.store.tables import Dataset, Job, Party, Project
+from broker.work import Kind, enqueue
 from pprl.errors import AuthError
 
 SubjectT = TypeVar("SubjectT", bound=Subject)
@@ -51,9 +52,20 @@ def optional_caller(
         if request.headers.get("Authorization"):
             raise AuthError("the header Authorization must be: Bearer TOKEN")
         return None
+    return authenticated(request, broker, credentials.credentials, afterwards)
+
+
+def authenticated(request: Request, broker: Broker, text: str, afterwards: BackgroundTasks) -> Caller:
+    """Who comes with a text; written down after the answer, and into its log line.
+
+    Raises
+    ------
+    AuthError
+        Nobody who is known.
+    """
     now = broker.clock()
     with broker.store.read() as session:
-        caller = broker.authenticator.authenticate(session, credentials.credentials, now=now)
+        caller = broker.authenticator.authenticate(session, text, now=now)
     afterwards.add_task(note_use, broker.store, caller, now=now)
     request.state.party = caller.party.id
     return caller
@@ -109,6 +121,27 @@ class Asking:
         DeniedError, NotFoundError
         """
         self.broker.authenticator.require(session, self.caller, act, subject, now=self.now)
+
+    def enqueue(
+        self,
+        session: Session,
+        kind: Kind,
+        arguments: Mapping[str, Any],
+        *,
+        project: Project | None = None,
+        dataset: Dataset | None = None,
+    ) -> Job:
+        """Ask for long work in the caller's name; that it may is asked before."""
+        return enqueue(
+            session,
+            kind,
+            by=self.party,
+            arguments=arguments,
+            project=project,
+            dataset=dataset,
+            now=self.now,
+            random_bytes=self.broker.random_bytes,
+        )
 
     def sees(self, session: Session, act: Act) -> Callable[[Subject], bool]:
         """For listings: tells of each subject whether the caller may do an act to it.

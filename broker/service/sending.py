@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from typing import IO
@@ -73,7 +74,7 @@ def send_file(
         ) from None
     _write_down(broker, party, file)
     return StreamingResponse(
-        _pieces(handle, start, end), status, headers=headers, media_type="application/octet-stream"
+        pieces(handle, start, end), status, headers=headers, media_type="application/octet-stream"
     )
 
 
@@ -90,10 +91,11 @@ def _write_down(broker: Broker, party: Party, file: ReleaseFile) -> None:
         )
 
 
-def _pieces(handle: IO[bytes], start: int, end: int) -> Iterator[bytes]:
+def pieces(handle: IO[bytes], start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    """What a file holds from one place to another, or to its end, a piece at a time; it is closed then."""
     with handle:
+        left = (os.fstat(handle.fileno()).st_size if end is None else end) - start
         handle.seek(start)
-        left = end - start
         while left and (piece := handle.read(min(_PIECE_BYTES, left))):
             left -= len(piece)
             yield piece

@@ -7,18 +7,17 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, BackgroundTasks, Depends, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
-from broker.auth import Caller, note_use
 from broker.auth.access import AccessTokens
 from broker.gen3 import drs
 from broker.governance import Act, no_such, require
-from broker.service.dependencies import Asking, BrokerDep
+from broker.service.dependencies import Asking, BrokerDep, authenticated
 from broker.service.problems import Refusal, problem_of
 from broker.service.sending import send_file
 from broker.store.tables import Release, ReleaseFile
@@ -85,6 +84,7 @@ class BulkObjects(BaseModel):
 def drs_caller(
     request: Request,
     broker: BrokerDep,
+    afterwards: BackgroundTasks,
     authorization: Annotated[str | None, Header(max_length=16_384)] = None,
 ) -> Asking:
     """Who asks: with a bearer token, or with a token for the password of HTTP's basic authentication.
@@ -100,12 +100,7 @@ def drs_caller(
             raise AuthError from None
     elif scheme.lower() != "bearer":
         raise AuthError("say who you are: Authorization: Bearer TOKEN")
-    now = broker.clock()
-    with broker.store.read() as session:
-        caller: Caller = broker.authenticator.authenticate(session, text.strip(), now=now)
-    note_use(broker.store, caller, now=now)
-    request.state.party = caller.party.id
-    return Asking(broker, caller)
+    return Asking(broker, authenticated(request, broker, text.strip(), afterwards))
 
 
 DrsAsking = Annotated[Asking, Depends(drs_caller)]

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from broker.auth import DEFAULT, issue, read_scopes, revoke
 from broker.governance import (
     Act,
+    by_id,
     create_party,
     disable_party,
-    no_such,
     register_site_key,
     set_recipient,
 )
@@ -106,11 +106,13 @@ def post_party(asking: AskingDep, once: OnceDep, body: NewParty) -> JSONResponse
 
     def act(session: Session) -> Answer:
         asking.require(session, Act.CREATE_PARTY)
-        how = {"by": asking.party.id, "now": asking.now}
-        party = create_party(session, PartyKind(body.kind), name=body.name, recipient=recipient, **how)  # type: ignore[arg-type]
+        by, now = asking.party.id, asking.now
+        party = create_party(
+            session, PartyKind(body.kind), name=body.name, recipient=recipient, by=by, now=now
+        )
         session.flush()
         if key is not None:
-            register_site_key(session, party, key, **how)  # type: ignore[arg-type]
+            register_site_key(session, party, key, by=by, now=now)
             session.flush()
         return 201, party_out(session, party)
 
@@ -171,10 +173,6 @@ def delete_token(asking: AskingDep, party_id: PartyId, token_id: Annotated[Id, P
     """Revoke a token."""
     with asking.broker.store.begin() as session:
         party = asking.find(session, Act.MANAGE_TOKENS, Party, party_id)
-        token = session.scalars(
-            select(ApiToken).where(ApiToken.id == token_id, ApiToken.party_key == party.key)
-        ).first()
-        if token is None:
-            raise no_such(ApiToken)
+        token = by_id(session, ApiToken, token_id, party_key=party.key)
         revoke(session, token, by=asking.party.id, now=asking.now)
     return Response(status_code=204)

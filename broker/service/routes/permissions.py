@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker.governance import Act, grant, no_such, revoke, show_overlap
+from broker.governance import Act, by_id, grant, revoke, show_overlap
 from broker.service.dependencies import AskingDep
 from broker.service.idempotency import Answer, OnceDep
 from broker.service.models import CountOut, Id, NewPermission, Page, PermissionOut
@@ -46,13 +46,15 @@ def post_permission(
 
     def act(session: Session) -> Answer:
         project = asking.find(session, Act.APPROVE_PERMISSION, Project, project_id)
-        left, right = (_dataset(session, project, one) for one in (body.left, body.right))
+        left, right = (
+            by_id(session, Dataset, one, project_key=project.key) for one in (body.left, body.right)
+        )
         permission = grant(
             session,
             Use(body.use),
             left,
             right,
-            recipients=[_recipient(session, one) for one in body.recipients],
+            recipients=[by_id(session, Party, one) for one in body.recipients],
             approver=session.get_one(Party, asking.party.key),
             expires_at=body.expires_at,
             by=asking.party.id,
@@ -97,19 +99,3 @@ def get_count(asking: AskingDep, permission_id: PermissionId) -> CountOut:
     if shown is None:
         return CountOut(left=None, both=None, right=None)
     return CountOut(left=shown.left, both=shown.both, right=shown.right)
-
-
-def _dataset(session: Session, project: Project, public_id: str) -> Dataset:
-    found = session.scalars(
-        select(Dataset).where(Dataset.id == public_id, Dataset.project_key == project.key)
-    ).first()
-    if found is None:
-        raise no_such(Dataset)
-    return found
-
-
-def _recipient(session: Session, public_id: str) -> Party:
-    found = session.scalars(select(Party).where(Party.id == public_id)).first()
-    if found is None:
-        raise no_such(Party)
-    return found

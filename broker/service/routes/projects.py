@@ -13,12 +13,12 @@ from broker.governance import (
     Act,
     Decision,
     add_member,
+    by_id,
     close_project,
     create_dataset,
     create_project,
     end_membership,
     may,
-    no_such,
     retire_dataset,
 )
 from broker.service.dependencies import Asking, AskingDep
@@ -65,8 +65,7 @@ def post_project(asking: AskingDep, once: OnceDep, body: NewProject) -> JSONResp
     def act(session: Session) -> Answer:
         asking.require(session, Act.CREATE_PROJECT)
         smallest = SMALL if body.smallest_count is None else body.smallest_count
-        how = {"smallest_count": smallest, "by": asking.party.id, "now": asking.now}
-        project = create_project(session, schema, **how)  # type: ignore[arg-type]
+        project = create_project(session, schema, smallest_count=smallest, by=asking.party.id, now=asking.now)
         session.flush()
         return 201, project_out(session, project, asking.party, now=asking.now)
 
@@ -127,9 +126,7 @@ def post_member(asking: AskingDep, once: OnceDep, project_id: ProjectId, body: N
 
     def act(session: Session) -> Answer:
         project = asking.find(session, Act.MANAGE_MEMBERS, Project, project_id)
-        party = session.scalars(select(Party).where(Party.id == body.party)).first()
-        if party is None:
-            raise no_such(Party)
+        party = by_id(session, Party, body.party)
         member = add_member(
             session,
             project,
@@ -150,9 +147,7 @@ def delete_member(asking: AskingDep, project_id: ProjectId, party_id: Annotated[
     """End a party's membership."""
     with asking.broker.store.begin() as session:
         project = asking.find(session, Act.MANAGE_MEMBERS, Project, project_id)
-        party = session.scalars(select(Party).where(Party.id == party_id)).first()
-        if party is None:
-            raise no_such(Party)
+        party = by_id(session, Party, party_id)
         end_membership(session, project, party, by=asking.party.id, now=asking.now)
     return Response(status_code=204)
 

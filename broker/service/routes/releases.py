@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker.governance import Act, no_such
+from broker.governance import Act, by_id, no_such
 from broker.releases.acknowledgement import acknowledge
 from broker.releases.files import CONTENT
 from broker.service.dependencies import AskingDep
@@ -21,7 +21,7 @@ from broker.service.routes import API
 from broker.service.sending import send_file
 from broker.service.views import job_out, release_out
 from broker.store.tables import Party, Project, Release, ReleaseFile
-from broker.work import Kind, enqueue
+from broker.work import Kind
 from broker.work.releasing import crosswalk_of
 
 router = APIRouter(prefix=API, tags=["releases"])
@@ -39,17 +39,8 @@ def post_release(asking: AskingDep, once: OnceDep, project_id: ProjectId, body: 
 
     def act(session: Session) -> Answer:
         project = asking.find(session, Act.MAKE_RELEASE, Project, project_id)
-        if session.scalar(select(Party.key).where(Party.id == body.recipient)) is None:
-            raise no_such(Party)
-        job = enqueue(
-            session,
-            Kind.RELEASE,
-            by=asking.party,
-            project=project,
-            arguments=arguments,
-            now=asking.now,
-            random_bytes=asking.broker.random_bytes,
-        )
+        by_id(session, Party, body.recipient)
+        job = asking.enqueue(session, Kind.RELEASE, arguments, project=project)
         return 202, job_out(session, job)
 
     return once(act)

@@ -27,9 +27,10 @@ from broker.service.models import (
 from broker.service.paging import PieceDep
 from broker.service.problems import Refusal, may_answer
 from broker.service.routes import API
+from broker.service.sending import pieces
 from broker.service.views import job_out, run_out, withdrawal_out
 from broker.store.tables import Dataset, Job, Party, Project, Run, RunFile, Withdrawal
-from broker.work import Kind, cancel, enqueue
+from broker.work import Kind, cancel
 from pprl.guid import GUID_BYTES, from_text
 
 router = APIRouter(prefix=API, tags=["work"])
@@ -78,15 +79,7 @@ def post_run(asking: AskingDep, once: OnceDep, project_id: ProjectId, body: NewR
 
     def act(session: Session) -> Answer:
         project = asking.find(session, Act.START_RUN, Project, project_id)
-        job = enqueue(
-            session,
-            Kind.LINK,
-            by=asking.party,
-            project=project,
-            arguments=body.model_dump(),
-            now=asking.now,
-            random_bytes=asking.broker.random_bytes,
-        )
+        job = asking.enqueue(session, Kind.LINK, body.model_dump(), project=project)
         return 202, job_out(session, job)
 
     return once(act)
@@ -131,13 +124,8 @@ def get_report(asking: AskingDep, run_id: RunId) -> Response:
         raise Refusal(410, "the run's report is gone", code="gone")
     handle = store.files.open(file.sha256)
 
-    def pieces() -> Any:
-        with handle:
-            while piece := handle.read(256 * 1024):
-                yield piece
-
     headers = {"Content-Security-Policy": REPORT_POLICY, "Cache-Control": "private, no-store"}
-    return StreamingResponse(pieces(), media_type="text/html; charset=utf-8", headers=headers)
+    return StreamingResponse(pieces(handle), media_type="text/html; charset=utf-8", headers=headers)
 
 
 @router.post("/datasets/{dataset_id}/withdrawals", status_code=202, response_model=WithdrawalAsked)
@@ -153,15 +141,7 @@ def post_withdrawal(
         withdrawal = withdraw(
             session, dataset, guids, party=party, now=asking.now, random_bytes=asking.broker.random_bytes
         )
-        job = enqueue(
-            session,
-            Kind.WITHDRAW,
-            by=party,
-            dataset=dataset,
-            arguments={"withdrawal": withdrawal.id},
-            now=asking.now,
-            random_bytes=asking.broker.random_bytes,
-        )
+        job = asking.enqueue(session, Kind.WITHDRAW, {"withdrawal": withdrawal.id}, dataset=dataset)
         asked = WithdrawalAsked(withdrawal=withdrawal_out(session, withdrawal), job=job_out(session, job))
         return 202, asked
 
