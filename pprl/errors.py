@@ -22,6 +22,7 @@ a token or a key; rows are named by number and values by field.
     │   └── ReplayedError        an older delivery, or the same dataset twice
     ├── LinkageError             a linkage run cannot be done, or its estimate cannot be trusted
     ├── StoreError               the broker's store cannot be used, or is not what it should be
+    │   ├── StoreExistsError     there is one already
     │   ├── StoreBusyError       its database cannot be reached or is held by others; try again later
     │   ├── StoreFullError       its disk is full; try again once there is room
     │   └── JournalError         its journal was changed
@@ -128,6 +129,10 @@ class LinkageError(PprlError):
 
 class StoreError(PprlError):
     """The broker's store cannot be used, or is not what it should be."""
+
+
+class StoreExistsError(StoreError):
+    """There is a store already where one was to be made."""
 
 
 class StoreBusyError(StoreError):

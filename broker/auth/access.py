@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -26,8 +26,8 @@ from sqlalchemy.orm import Session
 
 from broker.auth.caller import Caller, How
 from broker.auth.scopes import Scope
-from broker.auth.tokens import is_well_formed
-from broker.store.tables import ApiToken, Party
+from broker.auth.tokens import is_well_formed, resume
+from broker.store.tables import Party
 from pprl.errors import AuthError, KeyFileError
 from pprl.files import new_file
 
@@ -99,8 +99,7 @@ class AccessKey:
     @property
     def kid(self) -> str:
         """Its name: the thumbprint of RFC 7638."""
-        jwk = {name: self.jwk_members[name] for name in ("e", "kty", "n")}
-        canonical = json.dumps(jwk, separators=(",", ":"), sort_keys=True).encode()
+        canonical = json.dumps(self.jwk_members, separators=(",", ":"), sort_keys=True).encode()
         return base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
 
     @property
@@ -166,7 +165,7 @@ class AccessTokens:
         AuthError
             It is not one of ours, or has expired, or the API token it was given for is not valid any more.
         """
-        return self._caller(session, self._read(text, _ACCESS, now), now)
+        return _caller(session, self._read(text, _ACCESS, now), now)
 
     def ticket(self, caller: Caller, object_id: str, *, now: datetime) -> str:
         """A text that lets whoever has it fetch one file for some minutes, as the caller may."""
@@ -184,7 +183,7 @@ class AccessTokens:
         if claims.get("object") != object_id:
             raise AuthError
         if claims.get("pprl_token") is not None:
-            return self._caller(session, claims, now).party
+            return _caller(session, claims, now).party
         party = session.scalars(select(Party).where(Party.id == claims["sub"])).first()
         if party is None or party.disabled_at is not None:
             raise AuthError
@@ -224,24 +223,18 @@ class AccessTokens:
             raise AuthError
         return claims
 
-    def _caller(self, session: Session, claims: dict[str, Any], now: datetime) -> Caller:
-        row = session.execute(
-            select(ApiToken, Party)
-            .join(Party, ApiToken.party_key == Party.key)
-            .where(ApiToken.id == claims["pprl_token"], Party.id == claims["sub"])
-        ).first()
-        if row is None:
-            raise AuthError
-        token, party = row
-        if token.revoked_at is not None or now >= token.expires_at or party.disabled_at is not None:
-            raise AuthError
-        return Caller(
-            party=party,
-            scopes=frozenset(scope for scope in SCOPES if scope.value in token.scopes),
-            how=How.TOKEN,
-            token_id=token.id,
-            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
-        )
+
+def _caller(session: Session, claims: dict[str, Any], now: datetime) -> Caller:
+    """Who came with the API token that an access token or a ticket was given for, and still may."""
+    caller = resume(session, claims["pprl_token"], now=now)
+    if caller.party.id != claims["sub"]:
+        raise AuthError
+    return replace(
+        caller,
+        scopes=caller.scopes & SCOPES,
+        expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+        use_is_due=False,
+    )
 
 
 def issuer_of(url: str) -> str:

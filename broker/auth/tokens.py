@@ -175,9 +175,9 @@ def authenticate(session: Session, text: str, *, now: datetime) -> Caller:
     AuthError
         It is malformed, unknown, expired or revoked, or its party is disabled; nothing tells which.
     """
-    digest = _digest(text) if is_well_formed(text) else None
-    if digest is None:
+    if not is_well_formed(text):
         raise AuthError  # anybody can check a checksum: that no database was asked tells nothing
+    digest = _digest(text)
     row = session.execute(
         select(ApiToken, Party)
         .join(Party, ApiToken.party_key == Party.key)
@@ -221,7 +221,7 @@ def _caller(token: ApiToken, party: Party, is_right: bool, *, now: datetime) -> 
         raise AuthError
     return Caller(
         party=party,
-        scopes=frozenset(Scope(scope) for scope in token.scopes if scope in set(Scope)),
+        scopes=frozenset(scope for scope in Scope if scope in token.scopes),
         how=How.TOKEN,
         token_id=token.id,
         expires_at=token.expires_at,

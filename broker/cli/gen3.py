@@ -136,7 +136,7 @@ def read(out: Path, url: str, token_file: Path) -> None:
     Example:
       pprl-broker gen3 read crosswalks/ --mds https://data.example.org --token-file credentials.json
     """
-    from broker.gen3.crosswalk import GUID_TYPE
+    from broker.gen3.documents import GUID_TYPE
     from broker.gen3.export import write_crosswalks
     from broker.gen3.remote import MetadataService
     from pprl.files import new_folder

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pprl.console import note
 from pprl.errors import PprlError
 
 if TYPE_CHECKING:
@@ -41,6 +42,22 @@ def opened(where: str, files: Path | None) -> Store:
     from broker.store import open_store
 
     return open_store(where, files=files)
+
+
+def make_store(where: str, files: Path | None) -> None:
+    """Make a store where there is none, and tell.
+
+    Raises
+    ------
+    StoreExistsError, StoreError
+    """
+    from broker.journal import LOCAL, append
+    from broker.store import init_store
+
+    with init_store(where, files=files) as made:
+        with made.begin() as session:
+            append(session, "store.created", by=LOCAL, now=made.clock())
+        note(f"made a store in {made.location}")
 
 
 def day_option(*names: str, required: bool, text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from broker.cli.location import store_options
+from broker.cli.location import make_store, store_options
 from pprl.console import note
+from pprl.errors import StoreExistsError
 
 if TYPE_CHECKING:
     from broker.auth import Authenticator
@@ -102,14 +104,16 @@ def serve(
         )
         if init:
             if not location.is_sqlite or not location.sqlite_path.exists():
-                _init(where, files)
-            _, made = BrokerKeys.make_missing(keys_folder)
+                with suppress(StoreExistsError):
+                    make_store(where, files)
+            keys, made = BrokerKeys.make_missing(keys_folder)
             if made:
                 note(
                     f"made {', '.join(made)} in {keys_folder}; keep a copy where the store's backups are not"
                 )
         with open_store(where, files=files) as store:
-            keys = _keys(keys_folder)
+            if not init:
+                keys = _keys(keys_folder)
             if keys.access is not None:
                 authenticator.access = AccessTokens(keys.access, settings.public_url)
             broker = Broker(store, keys, authenticator, settings)
@@ -138,22 +142,6 @@ def _keys(folder: Path) -> BrokerKeys:
     if not folder.is_dir():
         raise KeyFileError(f"{folder}: there are no keys of the broker; serve --init makes them")
     return BrokerKeys.load(folder)
-
-
-def _init(where: str, files: Path | None) -> None:
-    from broker.journal import LOCAL, append
-    from broker.store import init_store
-    from pprl.errors import StoreError
-
-    try:
-        made = init_store(where, files=files)
-    except StoreError as error:
-        if "already" in str(error):
-            return
-        raise
-    with made, made.begin() as session:
-        append(session, "store.created", by=LOCAL, now=made.clock())
-    note(f"made a store in {made.location}")
 
 
 def _authenticator(logins_file: Path | None, policy_file: str | None) -> Authenticator:

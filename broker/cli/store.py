@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from broker.cli.location import opened, store_options
+from broker.cli.location import make_store, opened, store_options
 from pprl.console import note, progress
 
 
@@ -25,13 +25,7 @@ def init(where: str, files: Path | None) -> None:
     Example:
       pprl-broker store init --store store/
     """
-    from broker.journal import LOCAL, append
-    from broker.store import init_store
-
-    with init_store(where, files=files) as made:
-        with made.begin() as session:
-            append(session, "store.created", by=LOCAL, now=made.clock())
-        note(f"made a store in {made.location}")
+    make_store(where, files)
 
 
 @store.command()

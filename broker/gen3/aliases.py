@@ -38,8 +38,8 @@ def add_aliases(session: Session, record: MetadataRecord, aliases: object) -> li
     ConflictError
         One is that of another record of the owner's.
     """
-    wanted = _checked(aliases)
-    _add(session, record, [one for one in wanted if one not in _held(session, record)], AliasKind.NAME)
+    wanted, held = _checked(aliases), _held(session, record)
+    _add(session, record, [one for one in wanted if one not in held], AliasKind.NAME)
     return sorted(wanted)
 
 

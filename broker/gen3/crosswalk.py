@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from broker.gen3 import documents
+from broker.gen3.documents import GUID_TYPE, METHODOLOGIES, TYPE
 from broker.releases.files import CSV, JSON, Extra
 from pprl.errors import GovernanceError
 from pprl.guid import as_values, to_text
@@ -28,8 +30,8 @@ from pprl.release.table import Content
 CROSSWALK, INFO, MDS = "crosswalk", "crosswalk-info", "mds"
 """Roles of the files."""
 
-GUID_TYPE = "subject"
-"""``_guid_type`` of the records, by which the client finds them."""
+INFO_HEADER = ("commons_url", "identifier_name", "description")
+"""Of the file that tells what the columns are."""
 
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 _TYPE = re.compile(r"[A-Za-z0-9_]{1,60}")
@@ -161,8 +163,8 @@ def mds_record(crosswalk: Crosswalk, guids: Mapping[str | None, str]) -> dict[st
             "type": one.type,
             "description": one.description,
         }
-    by_commons["mapping_methodologies"] = list(crosswalk.methodologies)
-    return {"_guid_type": GUID_TYPE, "crosswalk": {"subject": by_commons}}
+    by_commons[METHODOLOGIES] = list(crosswalk.methodologies)
+    return {TYPE: GUID_TYPE, documents.CROSSWALK: {GUID_TYPE: by_commons}}
 
 
 def _records(subjects: _Subjects, crosswalk: Crosswalk) -> Iterator[dict[str, Any]]:
@@ -204,7 +206,7 @@ def _info(crosswalk: Crosswalk) -> bytes:
         (one.commons_url, one.name, one.description)
         for one in (crosswalk.entity, *crosswalk.datasets.values())
     ]
-    return _csv([("commons_url", "identifier_name", "description"), *rows])
+    return _csv([INFO_HEADER, *rows])
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> bytes:

@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from broker.gen3.crosswalk import GUID_TYPE
 from broker.store.tables.metadata import ALIAS_CHARACTERS, GUID_CHARACTERS, TYPE_CHARACTERS
 from pprl.errors import GovernanceError
 
@@ -27,6 +26,9 @@ MOST_VALUES = 200
 """Of a crosswalk's record."""
 
 TYPE, CROSSWALK, METHODOLOGIES = "_guid_type", "crosswalk", "mapping_methodologies"
+
+GUID_TYPE = "subject"
+"""``_guid_type`` of the records of crosswalks, by which the client finds them."""
 
 Document = dict[str, Any]
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from broker.gen3.crosswalk import INFO_HEADER
 from broker.gen3.documents import Document, cells_of
 from pprl.errors import GovernanceError
 
@@ -68,6 +69,6 @@ def write_crosswalks(records: Iterable[tuple[str, Document]], folder: Path) -> d
                 descriptions.setdefault((url, identifier), text if isinstance(text, str) else "")
     with (folder / "crosswalk-info.csv").open("w", newline="", encoding="utf-8") as file:
         info = csv.writer(file, lineterminator="\n")
-        info.writerow(("commons_url", "identifier_name", "description"))
+        info.writerow(INFO_HEADER)
         info.writerows((*where, text) for where, text in sorted(descriptions.items()))
     return counts

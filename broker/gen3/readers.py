@@ -52,7 +52,7 @@ def _shared_with(session: Session, party: Party, *, now: datetime) -> list[tuple
         return []
     pairs = session.execute(
         select(MetadataRecord.project_key, MetadataRecord.owner_key)
-        .where(MetadataRecord.owner_key != party.key)
+        .where(MetadataRecord.owner_key != party.key, MetadataRecord.project_key.is_not(None))
         .distinct()
     )
     found: list[tuple[int, int]] = []

@@ -65,6 +65,7 @@ def search(
 def _fits(session: Session, path: str, values: Iterable[str]) -> ColumnElement[bool]:
     """Whether what stands at a path of the document is one of some texts."""
     names = path.split(".")
+    _check_path(names)
     text = MetadataRecord.guid_type if path == TYPE else _text_at(session, names)
     conditions: list[ColumnElement[bool]] = []
     for value in values:
@@ -79,7 +80,6 @@ def _fits(session: Session, path: str, values: Iterable[str]) -> ColumnElement[b
 
 def _is_at(session: Session, names: Sequence[str]) -> ColumnElement[bool]:
     """Whether anything stands at a path, be it null."""
-    _check_path(names)
     if session.get_bind().dialect.name == "postgresql":
         return func.json_extract_path(MetadataRecord.data, *names).is_not(None)
     return func.json_type(MetadataRecord.data, _json_path(names)).is_not(None)
@@ -87,7 +87,6 @@ def _is_at(session: Session, names: Sequence[str]) -> ColumnElement[bool]:
 
 def _text_at(session: Session, names: Sequence[str]) -> ColumnElement[Any]:
     """What stands at a path, as text; NULL where nothing does."""
-    _check_path(names)
     if session.get_bind().dialect.name == "postgresql":
         return func.json_extract_path_text(MetadataRecord.data, *names)
     path = _json_path(names)

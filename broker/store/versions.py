@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
 from broker.store.database import Location, plain_errors, reading
-from pprl.errors import StoreError
+from pprl.errors import StoreError, StoreExistsError
 
 _SCRIPTS = Path(__file__).with_name("migrations")
 _UPGRADE_LOCK = 0x7070726C  # "pprl": any number, the same in every process
@@ -121,8 +121,10 @@ def _upgrade(
     if not location.is_sqlite:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE_LOCK})
     age, before = age_of(connection), version_of(connection)
+    if new and before:
+        raise StoreExistsError(f"{location}: holds a store already")
     if new and age is not Age.EMPTY:
-        raise StoreError(f"{location}: {'holds a store already' if before else _WHY[Age.FOREIGN]}")
+        raise StoreError(f"{location}: {_WHY[Age.FOREIGN]}")
     if not new and age in (Age.EMPTY, Age.FOREIGN, Age.NEWER):
         raise StoreError(f"{location}: {_WHY[age]}")
     config = Config()
