@@ -6,6 +6,7 @@ the broker's command gets of the people is what the sealed packages hold; the tr
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shlex
@@ -118,11 +119,10 @@ class Shell:
         self._folder, self._console, self._variables = folder, console, dict[str, str]()
         console.print(f"[dim]$[/] cd {folder.relative_to(ROOT)}", highlight=False)
 
-    @classmethod
-    def within(cls, other: Shell, **variables: str) -> Shell:
+    def within(self, **variables: str) -> Shell:
         """The same folder, with variables that commands are given; shown before each."""
-        shell = cls.__new__(cls)
-        shell._folder, shell._console, shell._variables = other._folder, other._console, variables
+        shell = copy.copy(self)
+        shell._variables = variables
         return shell
 
     def __call__(self, *command: str) -> float:

@@ -7,16 +7,14 @@ release. Every command is shown. Then the console stays open for a look, until C
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,13 +58,13 @@ def main(port: int, leave: bool) -> None:
         )
         if not leave:
             console.print("Ctrl-C ends it.")
-            with _until_interrupted():
+            with suppress(KeyboardInterrupt):
                 time.sleep(12 * 3600)
 
 
 def _round(shell: Shell, folder: Path, url: str) -> None:
     """All that parties and broker do, in order."""
-    broker = Shell.within(shell, PPRL_BROKER_STORE="store")
+    broker = shell.within(PPRL_BROKER_STORE="store")
     until = f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}"
     packages = Path("..") / _PROJECT
     broker("pprl-broker", "party", "add", "operator", _OPERATOR)
@@ -85,12 +83,12 @@ def _round(shell: Shell, folder: Path, url: str) -> None:
         token = ("pprl-broker", "token", "new", party, "--name", "demo", "--until", until)
         broker(*token, "--out", f"{party}.token")
     for site in _SITES:
-        at_site = Shell.within(shell, PPRL_BROKER_URL=url, PPRL_TOKEN_FILE=f"{site}.token")
+        at_site = shell.within(PPRL_BROKER_URL=url, PPRL_TOKEN_FILE=f"{site}.token")
         at_site("pprl", "submit", str(packages / f"{site}.pprl"))
     broker("pprl-broker", "job", "link", _PROJECT, "--as", _OPERATOR)
     broker("pprl-broker", "job", "release", _PROJECT, _RESEARCHER, "--as", _OPERATOR)
     _wait_for_jobs(folder)
-    researcher = Shell.within(shell, PPRL_BROKER_URL=url, PPRL_TOKEN_FILE=f"{_RESEARCHER}.token")
+    researcher = shell.within(PPRL_BROKER_URL=url, PPRL_TOKEN_FILE=f"{_RESEARCHER}.token")
     opened = ("--open-to", "tables", "--identity", f"{_RESEARCHER}.key", "--broker-key", "keys/release.pub")
     researcher("pprl", "fetch", "--out", "fetched", *opened)
     researcher("pprl", "acknowledge", "tables")
@@ -109,7 +107,7 @@ def _service(folder: Path, port: int, console: Console) -> Iterator[None]:
         try:
             yield
         finally:
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
             try:
                 process.wait(60)
             except subprocess.TimeoutExpired:
@@ -150,14 +148,6 @@ def _wait_for_jobs(folder: Path) -> None:
         if time.monotonic() > end:
             raise PprlError("a job takes too long; demo/service/service.log may tell why")
         time.sleep(0.5)
-
-
-@contextmanager
-def _until_interrupted() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.stderr.write(os.linesep)
 
 
 if __name__ == "__main__":

@@ -197,8 +197,7 @@ def take_in(
             earlier = [(str(delivery.path), delivery.manifest) for delivery in deliveries]
             check_same_linkage([*earlier, (str(path), package.manifest)])
             dataset = load(package, folder=folder, bytes_in_memory=bytes_in_memory)
-            n_bytes = _token_bytes(package)
-            bytes_in_memory -= n_bytes if n_bytes <= bytes_in_memory else 0
+            bytes_in_memory = room_after(dataset, bytes_in_memory)
             deliveries.append(Delivery(path, package.manifest, dataset))
     register.record([delivery.manifest for delivery in deliveries])
     return deliveries
@@ -237,6 +236,12 @@ def load(
             TokenArrays(manifest.linkage_schema, manifest.n_records, file=file, folder=folder),
             look_at,
         )
+
+
+def room_after(dataset: Dataset, bytes_in_memory: int) -> int:
+    """What is left of the memory for tokens once a dataset is loaded; one that does not fit lies in a file."""
+    n_bytes = len(dataset) * row_bytes(dataset.schema)
+    return bytes_in_memory - n_bytes if n_bytes <= bytes_in_memory else bytes_in_memory
 
 
 def _token_bytes(package: Package) -> int:

@@ -10,8 +10,9 @@ import importlib
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from types import FrameType
 from typing import Any, Protocol
 
@@ -136,6 +137,31 @@ def progress(label: str, total: int | None, *, unit: str = "") -> Iterator[Advan
     with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task(label, total=total)
         yield lambda n: bar.advance(task, n)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[str] = ()) -> None:
+    """Print columns of text, as `in_columns`."""
+    for line in in_columns(header, rows, right=right):
+        click.echo(line)
+
+
+def in_columns(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[str] = ()
+) -> Iterator[str]:
+    """Columns of text under headings, a line each; those named in ``right`` are flush right."""
+    lines = [tuple(header), *(tuple(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
+        cells = (
+            text.rjust(width) if name in right else text.ljust(width)
+            for name, text, width in zip(header, line, widths, strict=True)
+        )
+        yield "  ".join(cells).rstrip()
+
+
+def day(when: datetime | None) -> str:
+    """A time to the day, for a table."""
+    return "" if when is None else f"{when:%Y-%m-%d}"
 
 
 def silent(label: str, total: int | None, *, unit: str = "") -> AbstractContextManager[Advance]:

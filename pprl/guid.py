@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,9 @@ Guids = npt.NDArray[np.uint8]
 
 TEXT_CHARACTERS = 36
 """Of a GUID as text."""
+
+GUID_PATTERN = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+"""Of a GUID as text, as a regular expression."""
 
 _GUIDS_AT_ONCE = 64 * 1024
 _DIGITS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode("ascii"), dtype=np.uint16)
@@ -70,6 +73,11 @@ def new_guids(n: int, *, random_bytes: RandomBytes = os.urandom) -> npt.NDArray[
 def new_guid(random_bytes: RandomBytes = os.urandom) -> str:
     """Draw one, as text."""
     return to_text(new_guids(1, random_bytes=random_bytes))[0]
+
+
+def stacked(guids: Iterable[bytes]) -> Guids:
+    """GUIDs of 16 bytes each, or runs of them, as rows; shape (n, 16)."""
+    return np.frombuffer(b"".join(guids), np.uint8).reshape(-1, GUID_BYTES)
 
 
 def as_values(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.bytes_]:

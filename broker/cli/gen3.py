@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from broker.cli.location import day, day_option, opened, store_options
-from pprl.console import note, progress
+from broker.cli.location import day_option, opened, store_options
+from pprl.console import day, note, progress
 from pprl.errors import PprlError
 
 _FILE = click.Path(path_type=Path)

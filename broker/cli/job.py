@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from broker.cli.location import opened, store_options, table
-from pprl.console import note
+from broker.cli.location import opened, store_options
+from pprl.console import note, table
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,19 +63,6 @@ def make_store(where: str, files: Path | None) -> None:
 def day_option(*names: str, required: bool, text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """An option that takes a day; the end of it is meant, in UTC."""
     return click.option(*names, required=required, metavar="YYYY-MM-DD", callback=_read_day, help=text)
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print columns of text."""
-    lines = [tuple(header), *(tuple(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    for line in lines:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
-
-
-def day(when: datetime | None) -> str:
-    """A time to the day, for a table."""
-    return "" if when is None else f"{when:%Y-%m-%d}"
 
 
 def _read_day(context: click.Context, option: click.Parameter, value: str | None) -> datetime | None:

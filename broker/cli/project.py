@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from broker.cli.location import day, day_option, opened, store_options, table
-from pprl.console import note
+from broker.cli.location import day_option, opened, store_options
+from pprl.console import day, note, table
 from pprl.suppression import SMALL
 
 

@@ -28,6 +28,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from broker.delivery_quality.shown import Counts
+from broker.matching._loops import number_groups, root_of
 from broker.matching.dataset import Dataset, Words
 from broker.token_arrays import drop_pages
 from pprl.compiled import compiled
@@ -46,8 +48,6 @@ _RARE = {Kind.BIRTH_DATE, Kind.NATIONAL_ID, Kind.PHONE, Kind.EMAIL}
 _NAMES = {Kind.GIVEN_NAME, Kind.MIDDLE_NAME, Kind.SURNAME}
 _WHERE_ALONE = _RARE | _NAMES | {Kind.STREET}
 _ROWS_AT_ONCE = 64 * 1024
-
-Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,8 @@ def _of_field(
     for one in joining:
         _join_runs(one.order, one.starts, parent)
         member[one.order] = True
-    group = _roots(parent)
+    group = np.empty(len(rows), dtype=np.int64)
+    number_groups(parent, group)
     sizes = np.bincount(group[member], minlength=1)
     n_values = _stand_out(sizes[sizes > 0], least, of_many=False)
     if n_values and kind in _NAMES:
@@ -248,28 +249,12 @@ def _describe(of: str, name: str, fields: Sequence[str], counts: Counts, n_value
     return Frequent(of, name, tuple(fields), n_values, int(top[:n_values].sum()), int(counts.sum()), n_next)
 
 
-def _roots(parent: npt.NDArray[np.int32]) -> Counts:
-    group = parent
-    while True:
-        above = group[group]
-        if np.array_equal(above, group):
-            return group.astype(np.int64)
-        group = above
-
-
 @compiled
 def _join_runs(order: Any, starts: Any, parent: Any) -> None:
     """Join the rows of each run; the earliest row stands for its group."""
     for run in range(len(starts) - 1):
-        one = order[starts[run]]
-        while parent[one] != one:
-            parent[one] = parent[parent[one]]
-            one = parent[one]
+        first = root_of(parent, order[starts[run]])
         for place in range(starts[run] + 1, starts[run + 1]):
-            two = order[place]
-            while parent[two] != two:
-                parent[two] = parent[parent[two]]
-                two = parent[two]
-            if two < one:
-                one, two = two, one
-            parent[two] = one
+            other = root_of(parent, order[place])
+            first, second = min(first, other), max(first, other)
+            parent[second] = first

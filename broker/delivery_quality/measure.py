@@ -87,8 +87,8 @@ def measure_quality(
         at_most=N_PATTERNS,
         smallest=smallest,
     )
-    patterns = [_describe_pattern(dataset, found, int(place)) for place in shown]
-    fill = _describe_fill(dataset, found, [int(place) for place in shown], smallest)
+    patterns = [_describe_pattern(dataset, found, place) for place in shown]
+    fill = _describe_fill(dataset, found, shown, smallest)
     n_looked_at, frequent = frequent_values(dataset, smallest=smallest)
     quality: dict[str, Any] = {
         "version": VERSION,

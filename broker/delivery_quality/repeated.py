@@ -78,7 +78,7 @@ def _whole(dataset: Dataset) -> Words:
     """What stands for all that a record has, where there are no match keys."""
     whole = np.empty(len(dataset), dtype=np.uint64)
     for first in range(0, len(dataset), _ROWS_AT_ONCE):
-        part = dataset.rows(first, min(first + _ROWS_AT_ONCE, len(dataset)))
+        part = dataset.rows(first, first + _ROWS_AT_ONCE)
         columns = [mixed_rows(words) for words in part.filters.values()] + list(part.exact.values())
         whole[first : first + len(part)] = mixed_rows(np.stack(columns, axis=1))
     return whole

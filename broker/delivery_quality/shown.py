@@ -29,7 +29,7 @@ def shown_part(part: int, whole: int, smallest: int) -> tuple[int | None, float 
     return None, float(2 * part > whole)
 
 
-def shown_patterns(masks: Counts, counts: Counts, *, n_fields: int, at_most: int, smallest: int) -> Counts:
+def shown_patterns(masks: Counts, counts: Counts, *, n_fields: int, at_most: int, smallest: int) -> list[int]:
     """The patterns of presence whose counts may be shown when those of the fields are known.
 
     What the shown ones leave of the records, of those with a value for a field, and of those without, is not small;
@@ -46,13 +46,13 @@ def shown_patterns(masks: Counts, counts: Counts, *, n_fields: int, at_most: int
 
     Returns
     -------
-    ndarray of int64
+    list of int
         Positions, the most frequent first.
     """
     order = np.lexsort((masks, -counts))
     hidden = cells_to_hide(counts.tolist(), smallest)
     if hidden is None:
-        return order[:0]
+        return []
     chosen = [int(place) for place in order if int(place) not in hidden][:at_most]
     bits = (masks[:, None] >> np.arange(n_fields)) & 1
     margins = np.hstack([np.ones_like(bits[:, :1]), bits, 1 - bits])
@@ -62,4 +62,4 @@ def shown_patterns(masks: Counts, counts: Counts, *, n_fields: int, at_most: int
         if not ((left > 0) & (left < smallest) & (whole >= smallest)).any():
             break
         chosen.pop()
-    return np.array(chosen, dtype=np.int64)
+    return chosen

@@ -69,7 +69,7 @@ def survey(dataset: Dataset) -> Survey:
     masks = np.empty(0, dtype=np.int64)
     table = np.empty((1 + 3 * len(names), 0))
     for first in range(0, len(dataset), _ROWS_AT_ONCE):
-        part = dataset.rows(first, min(first + _ROWS_AT_ONCE, len(dataset)))
+        part = dataset.rows(first, first + _ROWS_AT_ONCE)
         some, number = np.unique(part.presence.astype(np.int64), return_inverse=True)
         values = [np.ones(len(part))]
         for name in names:

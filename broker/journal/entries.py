@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from broker.journal.chain import canonical, genesis, next_hash
 from broker.store.tables import JournalEntry, StoreFact
+from pprl.guid import GUID_PATTERN
 
 LOCAL = "local"
 """Who acted: somebody at the machine's command line."""
@@ -21,7 +22,7 @@ BROKER = "broker"
 _MOST = 16
 _ACT = re.compile(r"[a-z]+(-[a-z]+)*\.[a-z]+(-[a-z]+)*")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_GUID = re.compile(GUID_PATTERN)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,39}")
 

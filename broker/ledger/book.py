@@ -30,7 +30,7 @@ from broker.store.tables import (
     WithdrawnRecord,
 )
 from pprl.errors import ConflictError
-from pprl.guid import GUID_BYTES, Guids, RandomBytes, as_values
+from pprl.guid import Guids, RandomBytes, as_values, stacked
 
 LEDGER_KEY = "ledger_key"
 _KEY_BYTES = 32
@@ -122,8 +122,7 @@ def withdrawn_of(session: Session, dataset_key: int) -> Withdrawn:
     marks = list(
         session.scalars(select(WithdrawnRecord.guid).where(WithdrawnRecord.dataset_key == dataset_key))
     )
-    rows = np.frombuffer(b"".join(marks), np.uint8).reshape(-1, GUID_BYTES)
-    return Withdrawn(rows, ledger_key(session) if marks else b"")
+    return Withdrawn(stacked(marks), ledger_key(session) if marks else b"")
 
 
 def not_withdrawn(

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from broker.ledger.carry import Keys
 from broker.ledger.rows import DIGEST_BYTES, Digests, Rows
 from broker.store.tables import Dataset, Entity, LedgerRecord
-from pprl.guid import GUID_BYTES, Guids
+from pprl.guid import Guids, stacked
 
 ROWS_AT_ONCE = 20_000
 NAMED_AT_ONCE = 5_000
@@ -51,7 +51,7 @@ def read_records(session: Session, dataset_key: int) -> Held:
         digests.append(b"".join(digest))
         entities.append(np.array(entity, np.int64))
     return Held(
-        np.frombuffer(b"".join(guids), np.uint8).reshape(-1, GUID_BYTES),
+        stacked(guids),
         np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST_BYTES),
         np.concatenate(entities),
     )

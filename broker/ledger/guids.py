@@ -14,7 +14,7 @@ from broker.ledger.bulk import ROWS_AT_ONCE, cut, pieces
 from broker.ledger.carry import Keys
 from broker.store import Store
 from broker.store.tables import Entity, RecipientGuid
-from pprl.guid import GUID_BYTES, Guids, RandomBytes, new_guids
+from pprl.guid import Guids, RandomBytes, new_guids, stacked
 
 
 def guids_given(session: Session, recipient_key: int, project_key: int) -> tuple[Keys, Guids]:
@@ -38,7 +38,7 @@ def guids_given(session: Session, recipient_key: int, project_key: int) -> tuple
         entity, guid = zip(*part, strict=True)
         keys.append(np.array(entity, np.int64))
         guids.append(b"".join(guid))
-    return np.concatenate(keys), np.frombuffer(b"".join(guids), np.uint8).reshape(-1, GUID_BYTES)
+    return np.concatenate(keys), stacked(guids)
 
 
 def guids_for(

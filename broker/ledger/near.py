@@ -91,6 +91,8 @@ def forget_withdrawn(store: Store, dataset: Dataset) -> list[str]:
     gone: list[str] = []
     with store.read() as session:
         files = _files(session, dataset.project_key)
+        if not files:
+            return []
         held = read_records(session, dataset.key)
     for file in files:
         pairs = NearPairs.read(store.files.path(file.sha256))

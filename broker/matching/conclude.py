@@ -142,13 +142,12 @@ def conclude(compared: Compared, weighed: Weighed, *, threshold: float, seed: in
     null_ratio = strangers.features @ fit.weights + fit.intercept
 
     with clock("resolve"):
-        once = (not itself and right.duplicate_free, not itself and left.duplicate_free)
         cuts = sorted({threshold, *THRESHOLDS}, key=lambda cut: (cut != threshold, cut))
         # From one half on rivals leave no choice: the links of a higher threshold are among those of a lower.
         links: dict[float, Rows] = {}
         for lowest in sorted({min(cuts), min(THRESHOLDS)}):
             found_at = resolve.choose(
-                pairs, fit.posterior, log_ratio[of_pair], threshold=lowest, exclusive=once
+                pairs, fit.posterior, log_ratio[of_pair], threshold=lowest, exclusive=between.exclusive
             )
             links |= {cut: found_at[fit.posterior[found_at] >= cut] for cut in cuts if cut >= lowest}
         is_link = np.zeros(len(pairs), dtype=np.bool_)
@@ -198,7 +197,7 @@ def conclude(compared: Compared, weighed: Weighed, *, threshold: float, seed: in
             share_twice=_share_linked(pairs.some(links[threshold]), len(left)) if itself else None,
         )
         low = resolve.choose(
-            pairs, fit.posterior, log_ratio[of_pair], threshold=_LOW_THRESHOLD, exclusive=once
+            pairs, fit.posterior, log_ratio[of_pair], threshold=_LOW_THRESHOLD, exclusive=between.exclusive
         )
         recommended = quality.recommend(
             fit.posterior[low], float(fit.posterior.sum()) + n_missed, doubtful=bool(doubts)

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from broker.matching import _loops
 from broker.matching.candidates import Pairs
-from broker.matching.evidence.model import Feature, Features, Floats, sums
+from broker.matching.evidence.model import Feature, Features, Floats, default_weights, sums
 from broker.matching.regression import Regression
 
 Rows = npt.NDArray[np.signedinteger]
@@ -198,7 +198,7 @@ def fit(between: Between, strangers: Strangers, features: tuple[Feature, ...], *
     """
     n_possible = between.pairs.n_possible
     least, most = _bounds(between)
-    prior = np.array([0.0] + [feature.prior for feature in features])
+    prior = np.concatenate([[0.0], default_weights(features)])
     regression = Regression(
         between.features,
         sums(between.of_pair, between.weight, len(between.features)),

@@ -14,7 +14,7 @@ from broker.ledger.history import History, read_history
 from broker.releases.scope import Scope
 from broker.store import Store
 from broker.store.tables import Party, Project
-from pprl.guid import GUID_BYTES, Guids, RandomBytes, as_values
+from pprl.guid import GUID_BYTES, Guids, RandomBytes, as_values, stacked
 from pprl.release.table import Content, MatchTable, match_table, superseded
 
 
@@ -103,7 +103,7 @@ def _answers(
     keys, guids = known
     order = np.argsort(as_values(guids))
     if not len(gone):
-        return _stacked([]), _stacked([])
+        return stacked([]), stacked([])
     gone_keys = keys[order[np.searchsorted(as_values(guids), gone, sorter=order)]].tolist()
     is_current = np.isin(as_values(guids), current)
     guid_of = {
@@ -116,8 +116,4 @@ def _answers(
         for successor in successors or [bytes(GUID_BYTES)]:
             old.append(guid.ljust(GUID_BYTES, b"\0"))
             new.append(successor)
-    return _stacked(old), _stacked(new)
-
-
-def _stacked(guids: list[bytes]) -> Guids:
-    return np.frombuffer(b"".join(guids), np.uint8).reshape(-1, GUID_BYTES)
+    return stacked(old), stacked(new)

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+from pprl.guid import GUID_PATTERN
+
+Id = Annotated[str, StringConstraints(pattern=f"^{GUID_PATTERN}$")]
 """The GUID of a row of the store."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80)]

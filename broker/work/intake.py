@@ -240,17 +240,19 @@ def _quality(task: Task, came: _Came, delivery_key: int, path: Path, advance: Ad
             package, delivery, key=key, folder=store.uploads, check=task.progress.check
         )
         manifest = package.manifest
-    with task.progress("looking at its quality", None), store.read() as session:
+    with store.read() as session:
         last = session.scalars(
             select(Delivery).where(
                 Delivery.dataset_key == came.dataset.key, Delivery.state == DeliveryState.ACCEPTED
             )
         ).first()
+        changes = None if last is None else _changes(session, records, last)
+    with task.progress("looking at its quality", None):
         return measure_quality(
             tokens,
             manifest,
             None if last is None else last.quality,
-            changes=None if last is None else _changes(session, records, last),
+            changes=changes,
             smallest=came.project.smallest_count,
         )
 

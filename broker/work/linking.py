@@ -26,7 +26,7 @@ from broker.engines.memory import check_memory
 from broker.engines.refresh import BYTES_PER_RECORD, RefreshEngine
 from broker.engines.tiles import TileStore
 from broker.governance import Act, permitted, require
-from broker.intake import BYTES_IN_MEMORY
+from broker.intake import BYTES_IN_MEMORY, room_after
 from broker.ledger import Records, ledger_key, record_run, row_marks
 from broker.ledger.bulk import datasets_held
 from broker.ledger.near import NEAR_PAIRS, forget_earlier, read_near_pairs, store_near_pairs
@@ -49,7 +49,6 @@ from broker.store.tables import (
     SiteKey,
     Withdrawal,
 )
-from broker.token_arrays import row_bytes
 from broker.work.loading import load_records
 from broker.work.worker import Task
 from pprl import __version__
@@ -183,8 +182,7 @@ def _load_all(task: Task, chosen: Sequence[tuple[Dataset, Delivery]]) -> list[_L
         for dataset, delivery in chosen:
             one = _load_one(task, dataset, delivery, key, room, advance)
             if one.tokens is not None:
-                size = len(one.tokens) * row_bytes(one.tokens.schema)
-                room -= size if size <= room else 0
+                room = room_after(one.tokens, room)
             loaded.append(one)
     return loaded
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from pprl.console import in_columns
 
 if TYPE_CHECKING:
     from pprl.schema import Schema
@@ -132,12 +134,12 @@ def _lines(schema: Schema) -> Iterator[str]:
     yield f"profile      {schema.profile}"
     yield f"fingerprint  {schema.fingerprint}"
     yield ""
-    rows = [("field", "kind", "tokens", "weight", "hashes", "key group")]
-    rows += [
+    rows = [
         (f.name, f.kind, f.tokens, f"{f.weight:g}", str(f.n_hashes or "-"), f.key_group)
         for f in schema.fields
     ]
-    yield from _table(rows, right=(3, 4))
+    header = ("field", "kind", "tokens", "weight", "hashes", "key group")
+    yield from in_columns(header, rows, right=("weight", "hashes"))
     yield ""
     filters = schema.filter
     if filters.layout == "none":
@@ -150,32 +152,19 @@ def _lines(schema: Schema) -> Iterator[str]:
     versions = f"schema {schema.schema_version}, cleaning {schema.normalisation}, encoding {schema.encoding}"
     yield f"versions     {versions}"
     yield ""
-    names = [("match key", "parts")]
-    names += [
+    names = [
         (key.name, "the same") if key.name == "+".join(key.parts) else (key.name, " + ".join(key.parts))
         for key in schema.match_keys
     ]
     if schema.strata:
-        strata = [("stratum", "kind", "from", "categories")]
-        strata += [
+        strata = [
             (s.name, s.kind, f"field {s.field}" if s.field else "a column", "; ".join(s.categories))
             for s in schema.strata
         ]
-        yield from _table(strata)
+        yield from in_columns(("stratum", "kind", "from", "categories"), strata)
         yield ""
-    if all(parts == "the same" for _, parts in names[1:]):
+    if all(parts == "the same" for _, parts in names):
         yield "match keys"
-        yield from (f"  {name}" for name, _ in names[1:])
+        yield from (f"  {name}" for name, _ in names)
     else:
-        yield from _table(names)
-
-
-def _table(rows: Sequence[tuple[str, ...]], *, right: tuple[int, ...] = ()) -> Iterator[str]:
-    """Columns under headings, those in ``right`` flush right."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (
-            f"{cell:>{w}}" if i in right else f"{cell:<{w}}"
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join(cells).rstrip()
+        yield from in_columns(("match key", "parts"), names)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,23 +77,6 @@ def resumable() -> Iterator[None]:
     except KeyboardInterrupt:
         note("the same command goes on where it was")
         raise
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """Print columns of text; those named in ``right`` are numbers."""
-    lines = [tuple(header), *(tuple(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    for line in lines:
-        cells = (
-            text.rjust(width) if name in right else text.ljust(width)
-            for name, text, width in zip(header, line, widths, strict=True)
-        )
-        click.echo("  ".join(cells).rstrip())
-
-
-def day(when: datetime | None) -> str:
-    """A time to the day."""
-    return "" if when is None else f"{when:%Y-%m-%d}"
 
 
 def count(number: int | None, *, of: str = "") -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pprl.cli.service import connected, count, day, json_option, project_option, service_options, table
+from pprl.cli.service import connected, count, json_option, project_option, service_options
+from pprl.console import day, table
 
 if TYPE_CHECKING:
     from pprl.client import Job, Overview, Standing

@@ -131,15 +131,16 @@ def _lines(file: Path) -> list[str]:
 def _guids(file: Path, lines: list[str]) -> list[str]:
     from pprl.guid import from_text, to_text
 
+    found: dict[str, None] = {}
     for row, line in enumerate(lines, 1):
         try:
             if line:
-                from_text([line])
+                found[to_text(from_text([line]))[0]] = None
         except ValueError:
             raise InputError(
                 "is not a GUID; give --ids NAME.ids.csv where these are your own ids", path=str(file), row=row
             ) from None
-    return list(dict.fromkeys(to_text(from_text([line for line in lines if line]))))
+    return list(found)
 
 
 def _looked_up(file: Path, lines: list[str], ids: Path) -> list[str]:

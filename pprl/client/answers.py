@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -203,7 +203,7 @@ class Release:
     n_tombstones: int | None = None
     published_at: datetime | None = None
     acknowledged_at: datetime | None = None
-    files: tuple[ReleaseFile, ...] = field(default=())
+    files: tuple[ReleaseFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

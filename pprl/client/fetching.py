@@ -15,19 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pprl.client.answers import Release, ReleaseFile
+from pprl.client.answers import Release
 from pprl.client.connection import Connection, PassingError
 from pprl.console import Advance, Progress, silent
 from pprl.errors import ConflictError, CorruptError, PprlError, ServiceError
 from pprl.files import check_output_folder, new_folder
+from pprl.guid import GUID_PATTERN
 from pprl.release import ReleaseManifest, ReleaseVerifyKey, load_manifest
-from pprl.release.manifest import MANIFEST_FILE, MAX_MANIFEST_BYTES
+from pprl.release.manifest import MANIFEST_FILE, MAX_MANIFEST_BYTES, File
 
 if TYPE_CHECKING:
     from pprl.client.client import Client
 
-_CHUNK_BYTES = 1024 * 1024
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_GUID = re.compile(GUID_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,7 @@ def fetch(
                     _fetch_file(
                         client.connection,
                         release,
-                        ReleaseFile(
-                            file.sealed_name, file.sealed_name, file.role, file.n_bytes, sha256=file.sha256
-                        ),
+                        file,
                         staging / file.sealed_name,
                         advance,
                     )
@@ -134,9 +132,7 @@ def _is_whole(folder: Path, staging: Path, manifest: ReleaseManifest) -> bool:
         return False
 
 
-def _fetch_file(
-    connection: Connection, release: Release, file: ReleaseFile, target: Path, advance: Advance
-) -> None:
+def _fetch_file(connection: Connection, release: Release, file: File, target: Path, advance: Advance) -> None:
     """Fetch one file, or what is missing of it."""
     if target.exists() and _digest(target) == file.sha256:
         advance(file.n_bytes)
@@ -153,14 +149,12 @@ def _fetch_file(
         if is_again or not was_begun:  # once more from the beginning, where an older part may be to blame
             break
     raise CorruptError(
-        f"{connection.url}: {file.name} of release {release.number} is not what its manifest says; fetch it again, "
-        "and tell the broker if it stays so"
+        f"{connection.url}: {file.sealed_name} of release {release.number} is not what its manifest says; fetch it "
+        "again, and tell the broker if it stays so"
     )
 
 
-def _fetch_rest(
-    connection: Connection, release: Release, file: ReleaseFile, part: Path, advance: Advance
-) -> None:
+def _fetch_rest(connection: Connection, release: Release, file: File, part: Path, advance: Advance) -> None:
     """Bring a part to its length."""
     patience = connection.patience()
     there = part.stat().st_size if part.exists() else 0
@@ -173,7 +167,7 @@ def _fetch_rest(
             headers = {"Range": f"bytes={there}-", "If-Range": f'"{file.sha256}"'} if there else {}
             before = there
             try:
-                with connection.streamed(*_place(release, file.name), headers=headers) as answer:
+                with connection.streamed(*_place(release, file.sealed_name), headers=headers) as answer:
                     if there and not _goes_on(answer.status_code, answer.headers.get("Content-Range"), there):
                         out.truncate(0)
                         advance(-there)
@@ -185,10 +179,11 @@ def _fetch_rest(
                         advance(len(kept))
                         if len(kept) < len(chunk):
                             raise CorruptError(
-                                f"{connection.url}: {file.name} is longer than its manifest says; tell the broker"
+                                f"{connection.url}: {file.sealed_name} is longer than its manifest says; "
+                                "tell the broker"
                             )
                 if there < file.n_bytes:
-                    raise PassingError(f"{connection.url}: {file.name} ends too early", code="answer")
+                    raise PassingError(f"{connection.url}: {file.sealed_name} ends too early", code="answer")
             except PassingError as error:
                 out.flush()
                 if there > before:
@@ -205,8 +200,5 @@ def _place(release: Release, name: str) -> tuple[str, ...]:
 
 
 def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

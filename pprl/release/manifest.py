@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from pprl.errors import CorruptError, KeyFileError, NotAPackageError, SignatureError
+from pprl.guid import GUID_PATTERN
 from pprl.release.keys import ReleaseKey, ReleaseVerifyKey
 from pprl.release.table import RowKind
 from pprl.schema.model import Label
@@ -37,7 +38,7 @@ TABLE, SUPERSEDED, DELTA = "table", "superseded", "delta"
 
 _SIGNED_PREFIX = b"pprl release manifest v1\0"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
-_Guid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+_Guid = Annotated[str, StringConstraints(pattern=f"^{GUID_PATTERN}$")]
 _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _Count = Annotated[int, Field(ge=0, lt=2**53, strict=True)]
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=100)]
