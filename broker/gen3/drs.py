@@ -20,7 +20,7 @@ from urllib.parse import quote
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker.releases.files import CONTENT
+from broker.releases.files import CONTENT, release_files
 from broker.store.tables import Release, ReleaseFile, ReleaseState
 from pprl.errors import NotFoundError
 
@@ -141,11 +141,7 @@ def checksum(file: ReleaseFile) -> str:
 
 
 def _bundle(session: Session, release: Release, host: str) -> dict[str, Any]:
-    files = session.scalars(
-        select(ReleaseFile)
-        .where(ReleaseFile.release_key == release.key, ReleaseFile.role != CONTENT)
-        .order_by(ReleaseFile.key)
-    ).all()
+    files = release_files(session, release)
     return {
         **_common(release.id, f"release-{release.number}", release, host),
         "size": sum(file.n_bytes for file in files),

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from typing import IO, Any, Protocol, cast
 
 import pyarrow as pa
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from broker.store import Store
+from broker.store.tables import Release, ReleaseFile
 from pprl.errors import ConflictError
 from pprl.guid import RandomBytes
 from pprl.package import Recipient
@@ -151,6 +154,17 @@ def store_plain(
     with store.files.new() as new:
         write(cast("IO[bytes]", new))
     return Stored(name, role, media_type, new.sha256, new.n_bytes, new.sha256)
+
+
+def release_files(session: Session, release: Release) -> list[ReleaseFile]:
+    """The files of a release that its recipient sees."""
+    return list(
+        session.scalars(
+            select(ReleaseFile)
+            .where(ReleaseFile.release_key == release.key, ReleaseFile.role != CONTENT)
+            .order_by(ReleaseFile.key)
+        )
+    )
 
 
 def delete_unused(store: Store, digests: Iterable[str | None]) -> int:

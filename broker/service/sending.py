@@ -41,9 +41,7 @@ def send_file(
         Its bytes are gone, or the part is none.
     """
     if file.sha256 is None:
-        raise Refusal(
-            410, "the file is gone, as records in it were withdrawn; fetch the latest release", code="gone"
-        )
+        raise _gone()
     etag = f'"{file.sha256}"'
     headers = {
         "ETag": etag,
@@ -69,13 +67,16 @@ def send_file(
     try:
         handle = broker.store.files.open(file.sha256)
     except NotFoundError:
-        raise Refusal(
-            410, "the file is gone, as records in it were withdrawn; fetch the latest release", code="gone"
-        ) from None
+        raise _gone() from None
     _write_down(broker, party, file)
     return StreamingResponse(
         pieces(handle, start, end), status, headers=headers, media_type="application/octet-stream"
     )
+
+
+def _gone() -> Refusal:
+    text = "the file is gone, as records in it were withdrawn; fetch the latest release"
+    return Refusal(410, text, code="gone")
 
 
 def _write_down(broker: Broker, party: Party, file: ReleaseFile) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import quote
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from broker.gen3 import drs
 from broker.governance import is_valid, role_in, site_key
 from broker.releases.acknowledgement import unacknowledged
-from broker.releases.files import CONTENT
+from broker.releases.files import release_files
 from broker.service.context import Broker
 from broker.service.models import (
     DatasetOut,
@@ -40,7 +40,6 @@ from broker.store.tables import (
     PermissionRecipient,
     Project,
     Release,
-    ReleaseFile,
     Run,
     Upload,
     Withdrawal,
@@ -227,17 +226,6 @@ def run_out(session: Session, run: Run) -> RunOut:
     )
 
 
-def release_files(session: Session, release: Release) -> list[ReleaseFile]:
-    """The files of a release that its recipient sees."""
-    return list(
-        session.scalars(
-            select(ReleaseFile)
-            .where(ReleaseFile.release_key == release.key, ReleaseFile.role != CONTENT)
-            .order_by(ReleaseFile.key)
-        )
-    )
-
-
 def release_out(session: Session, release: Release, broker: Broker) -> ReleaseOut:
     """A release."""
     acknowledged = session.get(Acknowledgement, release.key)
@@ -249,7 +237,7 @@ def release_out(session: Session, release: Release, broker: Broker) -> ReleaseOu
             media_type=file.media_type,
             sha256=file.sha256,
             n_bytes=file.n_bytes,
-            drs_uri=f"drs://{broker.settings.host}/{quote(file.id, safe='')}",
+            drs_uri=drs.uri(file.id, broker.settings.host),
         )
         for file in release_files(session, release)
     ]
