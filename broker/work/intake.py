@@ -27,6 +27,7 @@ from broker.store.tables import (
     Dataset,
     Delivery,
     DeliveryState,
+    Job,
     Party,
     Project,
     RunDelivery,
@@ -81,8 +82,12 @@ def take_in(task: Task) -> None:
     try:
         with store.read() as session:
             require(session, came.party, Act.SUBMIT, came.dataset, now=now)
-        path = _stored(task, came)
-        manifest = _checked(task, came, path)
+        begun = _begun(task)
+        if begun is None:
+            manifest = _checked(task, came, _stored(task, came))
+        else:
+            # Checked by an earlier attempt. It may have taken records out since, so that the package is another one.
+            delivery_key, manifest = begun.key, Manifest.model_validate_json(begun.manifest_json)
         with task.progress("reading", manifest.payload_bytes) as advance:
             delivery_key, sha256 = _received(task, came, manifest)
             if sha256 is not None and redact(
@@ -98,6 +103,15 @@ def take_in(task: Task) -> None:
         raise  # something else changed it meanwhile, which is no fault of the package's: it is taken in again
     except (PackageError, GovernanceError) as error:
         _refuse(task, came, delivery_key, _without_path(str(error), store, came))
+
+
+def _begun(task: Task) -> Delivery | None:
+    """The delivery that an earlier attempt at the job has written down, where it is still to be settled."""
+    with task.store.read() as session:
+        job = session.get_one(Job, task.job.key)
+        known = (job.result or {}).get("delivery")
+        row = None if known is None else session.scalars(select(Delivery).where(Delivery.id == known)).one()
+    return row if row is not None and row.state is DeliveryState.RECEIVED else None
 
 
 def _stored(task: Task, came: _Came) -> Path:
@@ -197,10 +211,9 @@ def _received(task: Task, came: _Came, manifest: Manifest) -> tuple[int, str | N
     """The delivery's row; that of an earlier attempt where there is one."""
     with task.store.begin() as session:
         job = task.lease.hold(session)
-        known = (job.result or {}).get("delivery")
-        if known is not None:
-            row = session.scalars(select(Delivery).where(Delivery.id == known)).one()
-            return row.key, row.sha256
+        begun = _begun(task)
+        if begun is not None:
+            return begun.key, begun.sha256
         # A dataset's intakes are done one at a time, so what else is half-way was given up.
         given_up = select(Delivery).where(
             Delivery.dataset_key == came.dataset.key, Delivery.state == DeliveryState.RECEIVED

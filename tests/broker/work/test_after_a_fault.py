@@ -12,10 +12,10 @@ from sqlalchemy import select
 from broker.ledger import withdraw
 from broker.releases import redaction
 from broker.releases.redaction import redact
-from broker.store.tables import Dataset, Delivery, Job, JobState, Party, Withdrawal
+from broker.store.tables import Dataset, Delivery, DeliveryState, Job, JobState, Party, Withdrawal
 from broker.work import Kind, Worker
 from broker.work import kinds as kinds_of_jobs
-from broker.work.queue import LEASE, MOST_ATTEMPTS, claim, put_back
+from broker.work.queue import LEASE, MOST_ATTEMPTS, claim, put_back, retry
 from pprl.errors import ConflictError, PprlError, StoreBusyError, StoreFullError
 from pprl.package import open_package
 from pprl.schema.columns import RECORD_GUID, byte_rows
@@ -220,3 +220,52 @@ def test_bytes_sent_again_after_the_last_one_leave_no_file(hospital, town):
     hospital.work()
     assert hospital.send("anna", made, 0, b"x").status_code == 409
     assert list(hospital.store.uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize("n_withdrawn", [1, None], ids=["a record", "all records"])
+def test_a_stop_after_withdrawn_records_were_taken_out_of_a_delivery(
+    hospital, town, monkeypatch, n_withdrawn
+):
+    """What came is gone then, and what is left of it is what the next attempt goes on with."""
+    guids = guids_of("a", len(town.records[0]))
+    with hospital.store.begin() as session:
+        withdraw(
+            session,
+            session.get_one(Dataset, hospital.datasets["a"].key),
+            guids[:n_withdrawn],
+            party=session.get_one(Party, hospital.parties["anna"].key),
+            now=hospital.store.clock(),
+            random_bytes=hospital.draw,
+        )
+    made = upload(hospital, town)
+    monkeypatch.setattr("broker.work.intake._accept", raiser(StoreBusyError("locked")))
+    hospital.work()
+    monkeypatch.undo()
+    assert told(hospital, made)["state"] == "queued"
+    take_up_again(hospital)
+    assert told(hospital, made)["result"]["state"] == "accepted"
+    with hospital.store.read() as session:
+        row = session.scalars(select(Delivery)).one()
+    assert (row.state, row.n_records) == (
+        DeliveryState.ACCEPTED,
+        0 if n_withdrawn is None else len(guids) - 1,
+    )
+
+
+def test_an_intake_that_failed_and_was_given_up_accepts_nothing(hospital, town, monkeypatch):
+    """A later one has refused its delivery; begun anew, it takes the package in as if it was the first time."""
+    first = upload(hospital, town)
+    monkeypatch.setattr("broker.work.intake._accept", raiser(PprlError("a fault")))
+    hospital.work()
+    monkeypatch.undo()
+    assert told(hospital, first)["state"] == "failed"
+    upload(hospital, town, sequence=2)
+    hospital.work()
+    with hospital.store.begin() as session:
+        retry(session, session.scalars(select(Job).order_by(Job.key)).first(), now=hospital.store.clock())
+    hospital.work()
+    assert told(hospital, first)["result"]["state"] == "refused"
+    with hospital.store.read() as session:
+        states = [(row.sequence, row.state) for row in session.scalars(select(Delivery))]
+    assert (2, DeliveryState.ACCEPTED) in states
+    assert (1, DeliveryState.ACCEPTED) not in states
