@@ -19,7 +19,8 @@ import numpy.typing as npt
 from pprl.errors import PprlError
 from pprl.files import new_file
 
-_JOB = "job.json"
+JOB_FILE = "job.json"
+"""Without it a folder is none of a job."""
 
 
 class TileStore:
@@ -54,7 +55,7 @@ class TileStore:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise PprlError(f"{folder}: cannot be written ({error.strerror})") from None
-        with new_file(folder / _JOB, mode=0o600) as file:
+        with new_file(folder / JOB_FILE, mode=0o600) as file:
             file.write(json.dumps({"job": fingerprint}).encode() + b"\n")
         self.n_found = self.count()
 
@@ -87,11 +88,11 @@ class TileStore:
 
 
 def _is_store(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / _JOB).is_file() or not any(folder.iterdir()))
+    return folder.is_dir() and ((folder / JOB_FILE).is_file() or not any(folder.iterdir()))
 
 
 def _job_of(folder: Path) -> str | None:
     try:
-        return str(json.loads((folder / _JOB).read_bytes())["job"])
+        return str(json.loads((folder / JOB_FILE).read_bytes())["job"])
     except (OSError, ValueError, LookupError, TypeError):
         return None

@@ -21,6 +21,7 @@ from broker.store.tables import (
     UploadState,
 )
 from broker.work.keys import BrokerKeys
+from broker.work.unfinished import job_of, work_folder
 from pprl.errors import StoreError
 
 EVERY_S = 60.0
@@ -97,13 +98,13 @@ def _end_uploads(store: Store) -> None:
 def _clear_folders(store: Store) -> None:
     """Remove what interrupted work left behind."""
     limit = (store.clock() - KEPT_UNUSED).timestamp()
-    folder = store.location.folder / "work"
+    folder = work_folder(store)
     # Listed before the jobs are, or one that begins in between would lose its folder.
     found = list(folder.iterdir()) if folder.is_dir() else []
     with store.read() as session:
         alive = set(session.scalars(select(Job.id).where(Job.state.in_([JobState.QUEUED, JobState.RUNNING]))))
     for path in found:
-        if path.name not in alive:
+        if job_of(path) not in alive:
             shutil.rmtree(path, ignore_errors=True)
     for path in store.uploads.glob("run-*"):
         if path.stat().st_mtime < limit:

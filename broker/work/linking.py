@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from broker.engines.local import LocalEngine
 from broker.engines.memory import check_memory
 from broker.engines.refresh import BYTES_PER_RECORD, RefreshEngine
-from broker.engines.tiles import TileStore
+from broker.engines.tiles import JOB_FILE, TileStore
 from broker.governance import Act, permitted, require
 from broker.intake import BYTES_IN_MEMORY, room_after
 from broker.ledger import Records, ledger_key, record_run, row_marks
@@ -50,6 +50,7 @@ from broker.store.tables import (
     Withdrawal,
 )
 from broker.work.loading import load_records
+from broker.work.unfinished import take_over
 from broker.work.worker import Task
 from pprl import __version__
 from pprl.errors import GovernanceError, LinkageError
@@ -98,7 +99,7 @@ def link_project(task: Task) -> None:
         "seed": task.job.arguments.get("seed", 0),
     }
     _check_memory(within, settings["candidates"])
-    folder = store.location.folder / "work" / task.job.id
+    folder = take_over(store, task.job.id, task.lease.attempt, holds=JOB_FILE)
     earlier = read_near_pairs(store, project.key)
     tiles = TileStore(
         folder,

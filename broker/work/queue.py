@@ -160,6 +160,8 @@ def claim(store: Store, worker: str, *, kinds: Collection[Kind] = tuple(Kind)) -
             )
             return None
         job.state, job.worker, job.attempts = JobState.RUNNING, worker, job.attempts + 1
+        # Asked again: others may have been waited for, and what was before it in its lane has ended by now.
+        now = store.clock()
         job.started_at, job.lease_until = now, now + LEASE
         job.stage, job.n_done, job.n_total, job.error = "beginning", 0, 0, None
         return Lease(job.key, worker, job.attempts), job

@@ -160,7 +160,7 @@ class Worker:
             else:
                 outcome = "failed"
                 told = (
-                    str(error)
+                    str(error).replace(f"{self.store.location.folder}/", "")
                     if isinstance(error, PprlError)
                     else f"a file cannot be used ({error.strerror})"
                 )

@@ -66,6 +66,8 @@ def test_killed_at_every_point(kind, place, asker, worker, is_sound):
     asker.link()
     asker.release()
     worker(0)
+    asker.withdraw()  # so that every later delivery is written anew without it
+    worker(0)
     is_sound()
     jobs(asker, place, kind)
     n_points = worker(0)[1]

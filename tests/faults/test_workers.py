@@ -122,27 +122,27 @@ class JumpingClock:
 
     def __call__(self):
         with self._lock:
-            if self.n_jumps < 4 and self._draw.random() < 0.03:
+            if self.n_jumps < 8 and self._draw.random() < 0.03:
                 self.off = timedelta(hours=self._draw.uniform(-6, 6))
                 self.n_jumps += 1
             return system_clock() + self.off
 
 
 def test_clocks_that_jump(place, service, asker, store, is_sound):
-    """Two workers, each by a clock of its own that jumps in the middle of what they do."""
+    """Two workers on a machine whose clock jumps in the middle of what they do."""
     for name in "ab":
         asker.deliver(name, place.package(name))
     for _ in range(N_ROUNDS):
         asker.link()
         asker.release()
-    clocks = [JumpingClock(1), JumpingClock(2)]
+    clock = JumpingClock(1)
     stopping = threading.Event()
 
-    def work(clock) -> None:
+    def work() -> None:
         with open_store(place.where, files=place.files, clock=clock) as own:
             Worker(own, place.keys, stopping=stopping).run()
 
-    threads = [threading.Thread(target=work, args=(clock,)) for clock in clocks]
+    threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
         thread.start()
     until, left = time.monotonic() + 300, 1
@@ -154,7 +154,7 @@ def test_clocks_that_jump(place, service, asker, store, is_sound):
     stopping.set()
     for thread in threads:
         thread.join()
-    print(f"{sum(clock.n_jumps for clock in clocks)} jumps")
+    print(f"{clock.n_jumps} jumps")
     assert left == 0
     with store.read() as session:
         states = {(job.kind, job.state.value, job.error) for job in session.scalars(select(Job))}
