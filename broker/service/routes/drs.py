@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
+from starlette.exceptions import HTTPException
 
 from broker.auth.access import AccessTokens
 from broker.gen3 import drs
@@ -43,6 +44,10 @@ class _DrsRoute(APIRoute):
                 return _error(status, str(error), kept)
             except RequestValidationError:
                 return _error(400, "the request is not as it should be")
+            except HTTPException as error:
+                return _error(
+                    error.status_code, "the body cannot be read; it must be JSON, in UTF-8, and short"
+                )
 
         return answer
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from httpx2 import InvalidURL
+from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -76,6 +77,8 @@ def try_operation(everybody: Everybody, operation, *, n_examples: int, keep: boo
     )
     @given(case=cases, who=st.sampled_from(PEOPLE), real=st.sampled_from((True, True, False)))
     def send(case, who, real):
+        if any("\n" in str(value) for value in case.path_parameters.values()):
+            reject()  # paths with a line's end belong to no route, so what is described is not what answers
         if real:
             case.path_parameters = {
                 name: ids.get(name, value) for name, value in case.path_parameters.items()
@@ -86,8 +89,11 @@ def try_operation(everybody: Everybody, operation, *, n_examples: int, keep: boo
         sent.pop("cookies", None)
         if "data" in sent:  # as another client calls it
             sent["content"] = sent.pop("data")
-        with nullcontext() if keep else everybody.undone():
-            answer = everybody.client.request(**sent)
+        try:
+            with nullcontext() if keep else everybody.undone():
+                answer = everybody.client.request(**sent)
+        except InvalidURL:  # one that the client does not send
+            reject()
         try:
             case.validate_response(answer, checks=CHECKS)
         except BaseException as error:
