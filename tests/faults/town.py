@@ -31,7 +31,7 @@ from ..broker.population import Town
 from ..broker.tokens import a_schema, guids_of, pack, site_key
 
 API = "/api/v1"
-N_ROWS = 80
+N_ROWS = 160
 MEDIA_TYPE = "application/offset+octet-stream"
 SITES = {"a": "anna", "b": "bert"}
 
