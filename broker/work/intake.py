@@ -82,7 +82,7 @@ def take_in(task: Task) -> None:
     try:
         with store.read() as session:
             require(session, came.party, Act.SUBMIT, came.dataset, now=now)
-        begun = _begun(task)
+            begun = _begun(session, session.get_one(Job, task.job.key))
         if begun is None:
             manifest = _checked(task, came, _stored(task, came))
         else:
@@ -105,13 +105,13 @@ def take_in(task: Task) -> None:
         _refuse(task, came, delivery_key, _without_path(str(error), store, came))
 
 
-def _begun(task: Task) -> Delivery | None:
+def _begun(session: Session, job: Job) -> Delivery | None:
     """The delivery that an earlier attempt at the job has written down, where it is still to be settled."""
-    with task.store.read() as session:
-        job = session.get_one(Job, task.job.key)
-        known = (job.result or {}).get("delivery")
-        row = None if known is None else session.scalars(select(Delivery).where(Delivery.id == known)).one()
-    return row if row is not None and row.state is DeliveryState.RECEIVED else None
+    known = (job.result or {}).get("delivery")
+    if known is None:
+        return None
+    received = select(Delivery).where(Delivery.id == known, Delivery.state == DeliveryState.RECEIVED)
+    return session.scalars(received).one_or_none()
 
 
 def _stored(task: Task, came: _Came) -> Path:
@@ -211,7 +211,7 @@ def _received(task: Task, came: _Came, manifest: Manifest) -> tuple[int, str | N
     """The delivery's row; that of an earlier attempt where there is one."""
     with task.store.begin() as session:
         job = task.lease.hold(session)
-        begun = _begun(task)
+        begun = _begun(session, job)
         if begun is not None:
             return begun.key, begun.sha256
         # A dataset's intakes are done one at a time, so what else is half-way was given up.

@@ -1,4 +1,4 @@
-"""Folders for the unfinished work of jobs: what an attempt leaves there, the next one goes on with.
+"""Folders of jobs for unfinished work: what an attempt leaves there, the next one goes on with.
 
 Each attempt has a folder of its own name, and gets what earlier ones have left by renaming it. So a worker that was
 thought dead and goes on finds its folder gone; it cannot spoil the work of the one that has the job now.
@@ -16,7 +16,7 @@ from pprl.guid import TEXT_CHARACTERS
 
 
 def work_folder(store: Store) -> Path:
-    """Of all jobs; on the disk of the bulk files."""
+    """Where the folders of all jobs are; on the disk of the bulk files."""
     return store.location.folder / "work"
 
 
@@ -32,7 +32,7 @@ def take_over(store: Store, job_id: str, attempt: int, *, holds: str) -> Path:
     attempt : int
         Of the lease.
     holds : str
-        The file without which what is left cannot be gone on with, as everything stopped before it was there.
+        The file without which nothing can be made of what is left: everything stopped before it was written.
 
     Returns
     -------
@@ -60,5 +60,5 @@ def folders_of(store: Store, job_id: str) -> list[Path]:
 
 
 def job_of(folder: Path) -> str:
-    """Whose folder it is."""
+    """The id of the job whose folder it is."""
     return folder.name[:TEXT_CHARACTERS]
