@@ -9,7 +9,7 @@ from broker.governance import Act
 from broker.service.models import NewRecipient, NewSiteKey
 from broker.service.pages.forms import filled_in
 from broker.service.pages.parties import SCOPES, show_token, token_body, token_values
-from broker.service.pages.rendering import show
+from broker.service.pages.rendering import confirm, show
 from broker.service.pages.visitor import ROOT, DeedDep, VisitorDep
 from broker.service.routes.parties import get_broker, get_me, post_token, put_recipient, put_site_key
 from broker.store.tables import Party, PartyKind
@@ -44,10 +44,8 @@ def post_recipient_review(deed: DeedDep) -> HTMLResponse:
     """Ask whether later releases are to be sealed to another key."""
     body = filled_in(NewRecipient, recipient=deed.fields.text("recipient"))
     Recipient.parse(body.recipient)
-    return show(
-        "confirm",
+    return confirm(
         deed.visitor,
-        frame=None,
         title="Seal later releases to this key",
         says=[
             "Releases that are there stay sealed to the key before; keep its identity file to open them.",
@@ -58,7 +56,6 @@ def post_recipient_review(deed: DeedDep) -> HTMLResponse:
         action=f"{ACCOUNT}/recipient",
         button="Use this key",
         back=ACCOUNT,
-        dangerous=False,
     )
 
 
@@ -74,10 +71,8 @@ def post_site_key_review(deed: DeedDep) -> HTMLResponse:
     """Ask whether this is the key that the site signs with."""
     body = filled_in(NewSiteKey, public=deed.fields.text("public"))
     VerifyKey.parse(body.public)
-    return show(
-        "confirm",
+    return confirm(
         deed.visitor,
-        frame=None,
         title="Register this signing key",
         says=[
             "From now on the broker takes your packages only with this key's signature.",
@@ -88,7 +83,6 @@ def post_site_key_review(deed: DeedDep) -> HTMLResponse:
         action=f"{ACCOUNT}/site-key",
         button="Register the key",
         back=ACCOUNT,
-        dangerous=False,
     )
 
 

@@ -11,7 +11,7 @@ from broker.governance import Act
 from broker.service.models import Id, JobOut
 from broker.service.pages.lookups import newest_jobs, newest_runs, projects_of
 from broker.service.pages.projects import ProjectId, frame_of
-from broker.service.pages.rendering import JOB_TITLES, show
+from broker.service.pages.rendering import JOB_TITLES, confirm, show
 from broker.service.pages.visitor import ROOT, DeedDep, Visitor, VisitorDep
 from broker.service.routes.projects import get_dataset
 from broker.service.routes.work import get_job, post_cancel
@@ -61,11 +61,9 @@ def get_job_page(visitor: VisitorDep, job_id: JobId) -> HTMLResponse:
 def get_cancel_page(visitor: VisitorDep, job_id: JobId) -> HTMLResponse:
     """Ask whether a job is to be cancelled."""
     job = get_job(visitor.asking, job_id)
-    with visitor.asking.broker.store.read() as session:
-        visitor.asking.find(session, Act.CANCEL_JOB, Job, job_id)
+    visitor.check(Act.CANCEL_JOB, Job, job_id)
     project = job.project
-    return show(
-        "confirm",
+    return confirm(
         visitor,
         frame=None if project is None else visitor.sees(lambda: frame_of(visitor, project)),
         title=f"Cancel: {JOB_TITLES.get(job.kind, job.kind)}",
@@ -76,7 +74,6 @@ def get_cancel_page(visitor: VisitorDep, job_id: JobId) -> HTMLResponse:
             else "You can start it anew at any time.",
         ],
         rows=[("State", job.state)],
-        carried=[],
         action=f"{ROOT}/jobs/{job_id}/cancel",
         button="Cancel the job",
         back=f"{ROOT}/jobs/{job_id}",

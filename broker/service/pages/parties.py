@@ -13,7 +13,7 @@ from broker.governance import Act
 from broker.service.models import Id, NewParty, NewToken, TokenIssued, TokenOut
 from broker.service.pages.forms import Fields, filled_in
 from broker.service.pages.lookups import everything
-from broker.service.pages.rendering import show
+from broker.service.pages.rendering import confirm, show
 from broker.service.pages.visitor import ROOT, DeedDep, Visitor, VisitorDep, answer_of
 from broker.service.routes.parties import (
     delete_token,
@@ -68,8 +68,7 @@ def post_party_page(deed: DeedDep) -> RedirectResponse:
 def get_party_page(visitor: VisitorDep, party_id: PartyId) -> HTMLResponse:
     """A party, its keys and tokens."""
     if not visitor.is_operator:
-        with visitor.asking.broker.store.read() as session:
-            visitor.asking.require(session, Act.LIST_PARTIES)
+        visitor.check(Act.LIST_PARTIES)
     party = get_party(visitor.asking, party_id)
     return show(
         "party",
@@ -83,13 +82,10 @@ def get_party_page(visitor: VisitorDep, party_id: PartyId) -> HTMLResponse:
 @router.get("/parties/{party_id}/disable")
 def get_disable_page(visitor: VisitorDep, party_id: PartyId) -> HTMLResponse:
     """Ask whether a party is to be disabled."""
-    with visitor.asking.broker.store.read() as session:
-        visitor.asking.find(session, Act.DISABLE_PARTY, Party, party_id)
+    visitor.check(Act.DISABLE_PARTY, Party, party_id)
     party = get_party(visitor.asking, party_id)
-    return show(
-        "confirm",
+    return confirm(
         visitor,
-        frame=None,
         title=f"Disable {party.name}",
         says=[
             "It can do nothing any more, and none of its tokens works from now on.",
@@ -97,7 +93,6 @@ def get_disable_page(visitor: VisitorDep, party_id: PartyId) -> HTMLResponse:
             "This cannot be undone: a disabled party is never enabled again.",
         ],
         rows=[("Party", party.name), ("Kind", party.kind)],
-        carried=[],
         action=f"{ROOT}/parties/{party_id}/disable",
         button="Disable the party",
         back=f"{ROOT}/parties/{party_id}",
@@ -129,10 +124,8 @@ def get_revoke_page(visitor: VisitorDep, party_id: PartyId, token_id: TokenId) -
     mine = party_id == visitor.id
     back = f"{ROOT}/account" if mine else f"{ROOT}/parties/{party_id}"
     own = token_id == visitor.session.token_id
-    return show(
-        "confirm",
+    return confirm(
         visitor,
-        frame=None,
         title=f"Revoke the token {name or token_id[:8]}",
         says=[
             "Programs that come with it are refused from now on.",
@@ -142,7 +135,6 @@ def get_revoke_page(visitor: VisitorDep, party_id: PartyId, token_id: TokenId) -
             "This cannot be undone; a new token can be issued.",
         ],
         rows=[("Party", party.name)],
-        carried=[],
         action=f"{ROOT}/parties/{party_id}/tokens/{token_id}/revoke",
         button="Revoke the token",
         back=back,

@@ -13,7 +13,7 @@ from broker.service.models import Id, MemberOut, NewPermission
 from broker.service.pages.forms import Fields, QueryDep, filled_in
 from broker.service.pages.lookups import Names, datasets_of, members_of, names_of, permissions_of
 from broker.service.pages.projects import ProjectId, frame_of, matrix_of
-from broker.service.pages.rendering import show
+from broker.service.pages.rendering import confirm, show
 from broker.service.pages.visitor import ROOT, DeedDep, VisitorDep
 from broker.service.problems import Refusal
 from broker.service.routes.permissions import get_count, get_permission, post_permission, post_revoke
@@ -55,8 +55,7 @@ def get_permissions_page(visitor: VisitorDep, project_id: ProjectId) -> HTMLResp
 @router.get("/projects/{project_id}/permissions/new")
 def get_new_page(visitor: VisitorDep, project_id: ProjectId, query: QueryDep) -> HTMLResponse:
     """What is to be allowed, to whom and until when."""
-    with visitor.asking.broker.store.read() as session:
-        visitor.asking.find(session, Act.APPROVE_PERMISSION, Project, project_id)
+    visitor.check(Act.APPROVE_PERMISSION, Project, project_id)
     datasets = [one for one in datasets_of(visitor, project_id) if one.retired_at is None]
     return show(
         "permission_new",
@@ -75,16 +74,14 @@ def get_new_page(visitor: VisitorDep, project_id: ProjectId, query: QueryDep) ->
 @router.get("/projects/{project_id}/permissions/review")
 def get_review_page(visitor: VisitorDep, project_id: ProjectId, query: QueryDep) -> HTMLResponse:
     """Show once more what is to be allowed."""
-    with visitor.asking.broker.store.read() as session:
-        visitor.asking.find(session, Act.APPROVE_PERMISSION, Project, project_id)
+    visitor.check(Act.APPROVE_PERMISSION, Project, project_id)
     body = _permission(query)
     names = names_of(visitor, project_id)
     if not names.knows(body.left) or not names.knows(body.right):
         raise Refusal(422, "choose datasets of this project")
     to = ", ".join(names(one) for one in body.recipients) or "nobody: the broker may do it, and tells no one"
     pair = names(body.left) if body.left == body.right else f"{names(body.left)} and {names(body.right)}"
-    return show(
-        "confirm",
+    return confirm(
         visitor,
         frame=frame_of(visitor, project_id),
         title=f"Approve: {body.use} {pair}",
@@ -104,7 +101,6 @@ def get_review_page(visitor: VisitorDep, project_id: ProjectId, query: QueryDep)
         action=f"{ROOT}/projects/{project_id}/permissions",
         button="Approve",
         back=f"{ROOT}/projects/{project_id}/permissions",
-        dangerous=False,
     )
 
 
@@ -119,15 +115,13 @@ def post_permission_page(deed: DeedDep, project_id: ProjectId) -> RedirectRespon
 def get_revoke_page(visitor: VisitorDep, permission_id: PermissionId) -> HTMLResponse:
     """Ask whether a permission is to be revoked."""
     permission = get_permission(visitor.asking, permission_id)
-    with visitor.asking.broker.store.read() as session:
-        visitor.asking.find(session, Act.REVOKE_PERMISSION, Permission, permission_id)
+    visitor.check(Act.REVOKE_PERMISSION, Permission, permission_id)
     # A site may revoke for its dataset after it has left the project, whose names it then does not see.
     frame = visitor.sees(lambda: frame_of(visitor, permission.project))
     names = Names(visitor) if frame is None else names_of(visitor, permission.project)
     pair = " and ".join(dict.fromkeys((names(permission.left), names(permission.right))))
     back = f"{ROOT}/projects/{permission.project}/permissions"
-    return show(
-        "confirm",
+    return confirm(
         visitor,
         frame=frame,
         title=f"Revoke the permission to {permission.use} {pair}",
@@ -141,7 +135,6 @@ def get_revoke_page(visitor: VisitorDep, permission_id: PermissionId) -> HTMLRes
             ("Recipients", ", ".join(names(one) for one in permission.recipients) or "none"),
             ("Approved by", names(permission.approved_by)),
         ],
-        carried=[],
         action=f"{ROOT}/permissions/{permission_id}/revoke",
         button="Revoke the permission",
         back=back,

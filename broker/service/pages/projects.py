@@ -20,7 +20,7 @@ from broker.service.pages.lookups import (
     newest_deliveries,
     permissions_of,
 )
-from broker.service.pages.rendering import show
+from broker.service.pages.rendering import confirm, show
 from broker.service.pages.visitor import ROOT, DeedDep, Visitor, VisitorDep
 from broker.service.routes.parties import list_parties
 from broker.service.routes.projects import delete_member, get_project, post_dataset, post_member
@@ -123,11 +123,9 @@ def post_member_page(deed: DeedDep, project_id: ProjectId) -> RedirectResponse:
 def get_end_page(visitor: VisitorDep, project_id: ProjectId, party_id: Annotated[Id, Path()]) -> HTMLResponse:
     """Ask whether a membership is to end."""
     frame = frame_of(visitor, project_id)
-    with visitor.asking.broker.store.read() as session:
-        visitor.asking.find(session, Act.MANAGE_MEMBERS, Project, project_id)
+    visitor.check(Act.MANAGE_MEMBERS, Project, project_id)
     names = Names(visitor).learn(members=members_of(visitor, project_id))
-    return show(
-        "confirm",
+    return confirm(
         visitor,
         frame=frame,
         title=f"End the membership of {names(party_id)}",
@@ -135,8 +133,6 @@ def get_end_page(visitor: VisitorDep, project_id: ProjectId, party_id: Annotated
             "It can do nothing in the project any more; its datasets and what it was given stay.",
             "It can become a member again later.",
         ],
-        rows=[],
-        carried=[],
         action=f"{ROOT}/projects/{project_id}/members/{party_id}/end",
         button="End the membership",
         back=f"{ROOT}/projects/{project_id}#members",

@@ -21,7 +21,7 @@ from broker.service.pages.lookups import (
     withdrawals_of,
 )
 from broker.service.pages.projects import ProjectId, frame_of
-from broker.service.pages.rendering import show
+from broker.service.pages.rendering import confirm, show
 from broker.service.pages.visitor import ROOT, DeedDep, Visitor, VisitorDep, answer_of
 from broker.service.routes.releases import get_file, get_release, post_acknowledge, post_release
 from broker.store.tables import Project, Release
@@ -64,8 +64,7 @@ def get_releases_page(visitor: VisitorDep, project_id: ProjectId) -> HTMLRespons
 @router.get("/projects/{project_id}/releases/new")
 def get_new_release_page(visitor: VisitorDep, project_id: ProjectId, query: QueryDep) -> HTMLResponse:
     """To whom, and of which datasets."""
-    with visitor.asking.broker.store.read() as session:
-        visitor.asking.find(session, Act.MAKE_RELEASE, Project, project_id)
+    visitor.check(Act.MAKE_RELEASE, Project, project_id)
     members = [one for one in members_of(visitor, project_id) if one.role in ("recipient", "contributor")]
     return show(
         "release_new",
@@ -81,8 +80,7 @@ def get_new_release_page(visitor: VisitorDep, project_id: ProjectId, query: Quer
 @router.get("/projects/{project_id}/releases/review")
 def get_review_release_page(visitor: VisitorDep, project_id: ProjectId, query: QueryDep) -> HTMLResponse:
     """Show once more what is to be released."""
-    with visitor.asking.broker.store.read() as session:
-        visitor.asking.find(session, Act.MAKE_RELEASE, Project, project_id)
+    visitor.check(Act.MAKE_RELEASE, Project, project_id)
     body = _release(query)
     names = names_of(visitor, project_id)
     linked = [
@@ -93,8 +91,7 @@ def get_review_release_page(visitor: VisitorDep, project_id: ProjectId, query: Q
     before = [
         one for one in newest_releases(visitor, project_id, MOST_SHOWN) if one.recipient == body.recipient
     ]
-    return show(
-        "confirm",
+    return confirm(
         visitor,
         frame=frame_of(visitor, project_id),
         title=f"Make a release to {names(body.recipient)}",
@@ -113,7 +110,6 @@ def get_review_release_page(visitor: VisitorDep, project_id: ProjectId, query: Q
         action=f"{ROOT}/projects/{project_id}/releases",
         button="Make the release",
         back=f"{ROOT}/projects/{project_id}/releases",
-        dangerous=False,
     )
 
 
@@ -155,10 +151,8 @@ def get_file_page(
 def get_acknowledge_page(visitor: VisitorDep, release_id: ReleaseId) -> HTMLResponse:
     """Ask whether a release is applied."""
     release = get_release(visitor.asking, release_id)
-    with visitor.asking.broker.store.read() as session:
-        visitor.asking.find(session, Act.ACKNOWLEDGE_RELEASE, Release, release_id)
-    return show(
-        "confirm",
+    visitor.check(Act.ACKNOWLEDGE_RELEASE, Release, release_id)
+    return confirm(
         visitor,
         frame=visitor.sees(lambda: frame_of(visitor, release.project)),
         title=f"Acknowledge release {release.number}",
@@ -170,11 +164,9 @@ def get_acknowledge_page(visitor: VisitorDep, release_id: ReleaseId) -> HTMLResp
             "Sites rely on this; it cannot be undone.",
         ],
         rows=[("Rows", str(release.n_rows)), ("Rows taken back", str(release.n_tombstones))],
-        carried=[],
         action=f"{ROOT}/releases/{release_id}/acknowledge",
         button="Acknowledge",
         back=f"{ROOT}/releases/{release_id}",
-        dangerous=False,
     )
 
 

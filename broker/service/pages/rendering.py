@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -78,6 +78,59 @@ def show(
             "Cross-Origin-Opener-Policy": "same-origin",
             **(headers or {}),
         },
+    )
+
+
+def confirm(
+    visitor: Visitor,
+    *,
+    title: str,
+    says: Sequence[str],
+    action: str,
+    button: str,
+    back: str,
+    frame: object = None,
+    rows: Sequence[tuple[str, str]] = (),
+    carried: Sequence[tuple[str, str]] = (),
+    back_says: str = "Go back",
+    dangerous: bool = False,
+) -> HTMLResponse:
+    """Ask once more before something is done.
+
+    Parameters
+    ----------
+    visitor : Visitor
+        Who is asked.
+    title : str
+        What is to be done.
+    says : sequence of str
+        What comes of it, a sentence each.
+    action, button : str
+        Where the form goes, and what its button says.
+    back, back_says : str
+        The page of who thinks better of it, and what its link says.
+    frame : Frame, optional
+        The project that it is about.
+    rows : sequence of (str, str)
+        What it is done to, by name.
+    carried : sequence of (str, str)
+        Fields that the form sends on.
+    dangerous : bool
+        Whether something is lost by it for good.
+    """
+    return show(
+        "confirm",
+        visitor,
+        title=title,
+        says=says,
+        action=action,
+        button=button,
+        back=back,
+        frame=frame,
+        rows=rows,
+        carried=carried,
+        back_says=back_says,
+        dangerous=dangerous,
     )
 
 

@@ -33,8 +33,7 @@ CANDIDATES = {
 @router.get("/projects/{project_id}/runs/new")
 def get_new_run_page(visitor: VisitorDep, project_id: ProjectId) -> HTMLResponse:
     """What a run would link, and with which settings."""
-    with visitor.asking.broker.store.read() as session:
-        visitor.asking.find(session, Act.START_RUN, Project, project_id)
+    visitor.check(Act.START_RUN, Project, project_id)
     datasets = datasets_of(visitor, project_id)
     last = newest_runs(visitor, project_id, 1)
     quality = get_quality(visitor.asking, last[0].id) if last else {}

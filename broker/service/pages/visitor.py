@@ -110,16 +110,25 @@ class Visitor:
         except (DeniedError, NotFoundError):
             return None
 
+    def check(self, act: Act, kind: type[SubjectT] | None = None, public_id: str = "") -> None:
+        """Refuse a page for what the API would refuse.
+
+        Raises
+        ------
+        DeniedError, NotFoundError
+        """
+        with self.asking.broker.store.read() as session:
+            if kind is None:
+                self.asking.require(session, act)
+            else:
+                self.asking.find(session, act, kind, public_id)
+
     def can(self, act: Act, kind: type[SubjectT] | None = None, public_id: str = "") -> bool:
         """Whether a button is offered."""
-        with self.asking.broker.store.read() as session:
-            try:
-                if kind is None:
-                    self.asking.require(session, act)
-                else:
-                    self.asking.find(session, act, kind, public_id)
-            except (DeniedError, NotFoundError):
-                return False
+        try:
+            self.check(act, kind, public_id)
+        except (DeniedError, NotFoundError):
+            return False
         return True
 
     def seen(self, session: Session, act: Act, rows: Iterable[SubjectT], most: int) -> list[SubjectT]:
