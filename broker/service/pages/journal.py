@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from broker.governance import Act
 from broker.journal import verify
 from broker.service.pages.journal_words import line_of
-from broker.service.pages.lookups import Names, datasets_of, members_of, names_of, projects_of
+from broker.service.pages.lookups import Names, datasets_of, names_of, projects_of
 from broker.service.pages.projects import ProjectId, frame_of
 from broker.service.pages.rendering import show
 from broker.service.pages.visitor import DeedDep, Visitor, VisitorDep
@@ -76,8 +76,9 @@ def get_project_journal_page(
 
 
 def _all_names(visitor: Visitor) -> Names:
+    """What is called what in all projects; an operator knows the parties anyway."""
     projects = projects_of(visitor)
     names = Names(visitor).learn(projects=projects)
     for project in projects:
-        names.learn(datasets=datasets_of(visitor, project.id), members=members_of(visitor, project.id))
+        names.learn(datasets=datasets_of(visitor, project.id))
     return names

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlalchemy import select
 
 from broker.governance import Act
-from broker.service.models import Id, MemberOut, NewPermission
+from broker.service.models import Id, NewPermission, PermissionOut
 from broker.service.pages.forms import Fields, QueryDep, filled_in
-from broker.service.pages.lookups import Names, datasets_of, members_of, names_of, permissions_of
+from broker.service.pages.lookups import (
+    Names,
+    datasets_of,
+    members_of,
+    names_if_seen,
+    names_of,
+    open_datasets_of,
+    permissions_of,
+    recipients_of,
+)
 from broker.service.pages.projects import ProjectId, frame_of, matrix_of
 from broker.service.pages.rendering import confirm, show
-from broker.service.pages.visitor import ROOT, DeedDep, VisitorDep
+from broker.service.pages.visitor import ROOT, DeedDep, Visitor, VisitorDep
 from broker.service.problems import Refusal
 from broker.service.routes.permissions import get_count, get_permission, post_permission, post_revoke
-from broker.store.tables import Permission, Project
+from broker.store.tables import Permission, Project, Use
 
 router = APIRouter()
 
@@ -35,6 +46,7 @@ def get_permissions_page(visitor: VisitorDep, project_id: ProjectId) -> HTMLResp
     datasets, members = datasets_of(visitor, project_id), members_of(visitor, project_id)
     permissions = permissions_of(visitor, project_id)
     valid = [one for one in permissions if one.is_valid]
+    may_revoke, may_count = _allowed(visitor, project_id, valid)
     return show(
         "permissions",
         visitor,
@@ -44,10 +56,8 @@ def get_permissions_page(visitor: VisitorDep, project_id: ProjectId) -> HTMLResp
         valid=valid,
         over=[one for one in reversed(permissions) if not one.is_valid],
         approves=visitor.can(Act.APPROVE_PERMISSION, Project, project_id),
-        may_revoke={one.id for one in valid if visitor.can(Act.REVOKE_PERMISSION, Permission, one.id)},
-        may_count={
-            one.id for one in valid if one.use == "count" and visitor.can(Act.SEE_COUNT, Permission, one.id)
-        },
+        may_revoke=may_revoke,
+        may_count=may_count,
         names=Names(visitor).learn(datasets=datasets, members=members),
     )
 
@@ -56,13 +66,12 @@ def get_permissions_page(visitor: VisitorDep, project_id: ProjectId) -> HTMLResp
 def get_new_page(visitor: VisitorDep, project_id: ProjectId, query: QueryDep) -> HTMLResponse:
     """What is to be allowed, to whom and until when."""
     visitor.check(Act.APPROVE_PERMISSION, Project, project_id)
-    datasets = [one for one in datasets_of(visitor, project_id) if one.retired_at is None]
     return show(
         "permission_new",
         visitor,
         frame=frame_of(visitor, project_id),
-        datasets=datasets,
-        recipients=_possible(members_of(visitor, project_id)),
+        datasets=open_datasets_of(visitor, project_id),
+        recipients=recipients_of(visitor, project_id),
         uses=USES,
         given=query,
         chosen=set(query.all("recipients")),
@@ -80,7 +89,7 @@ def get_review_page(visitor: VisitorDep, project_id: ProjectId, query: QueryDep)
     if not names.knows(body.left) or not names.knows(body.right):
         raise Refusal(422, "choose datasets of this project")
     to = ", ".join(names(one) for one in body.recipients) or "nobody: the broker may do it, and tells no one"
-    pair = names(body.left) if body.left == body.right else f"{names(body.left)} and {names(body.right)}"
+    pair = names.pair(body.left, body.right)
     return confirm(
         visitor,
         frame=frame_of(visitor, project_id),
@@ -118,8 +127,8 @@ def get_revoke_page(visitor: VisitorDep, permission_id: PermissionId) -> HTMLRes
     visitor.check(Act.REVOKE_PERMISSION, Permission, permission_id)
     # A site may revoke for its dataset after it has left the project, whose names it then does not see.
     frame = visitor.sees(lambda: frame_of(visitor, permission.project))
-    names = Names(visitor) if frame is None else names_of(visitor, permission.project)
-    pair = " and ".join(dict.fromkeys((names(permission.left), names(permission.right))))
+    names = names_if_seen(visitor, permission.project)
+    pair = names.pair(permission.left, permission.right)
     back = f"{ROOT}/projects/{permission.project}/permissions"
     return confirm(
         visitor,
@@ -180,5 +189,19 @@ def _permission(fields: Fields) -> NewPermission:
     )
 
 
-def _possible(members: list[MemberOut]) -> list[MemberOut]:
-    return [one for one in members if one.role in ("recipient", "contributor")]
+def _allowed(
+    visitor: Visitor, project_id: str, permissions: Collection[PermissionOut]
+) -> tuple[set[str], set[str]]:
+    """Of some permissions of a project, those that the visitor may revoke, and those whose count it may see."""
+    wanted = {one.id for one in permissions}
+    with visitor.asking.broker.store.read() as session:
+        of_project = (
+            select(Permission)
+            .join(Project, Project.key == Permission.project_key)
+            .where(Project.id == project_id)
+        )
+        rows = [one for one in session.scalars(of_project) if one.id in wanted]
+        counts = [one for one in rows if one.use is Use.COUNT]
+        revocable = visitor.seen(session, Act.REVOKE_PERMISSION, rows, len(rows))
+        countable = visitor.seen(session, Act.SEE_COUNT, counts, len(counts))
+        return {one.id for one in revocable}, {one.id for one in countable}

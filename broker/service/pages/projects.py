@@ -16,9 +16,9 @@ from broker.service.pages.lookups import (
     Names,
     datasets_of,
     everything,
+    latest_deliveries,
     members_of,
-    newest_deliveries,
-    permissions_of,
+    valid_permissions_of,
 )
 from broker.service.pages.rendering import confirm, show
 from broker.service.pages.visitor import ROOT, DeedDep, Visitor, VisitorDep
@@ -69,8 +69,6 @@ def get_project_page(visitor: VisitorDep, project_id: ProjectId) -> HTMLResponse
     """Datasets with their latest delivery, the members, and the matrix of permissions."""
     frame = frame_of(visitor, project_id)
     datasets, members = datasets_of(visitor, project_id), members_of(visitor, project_id)
-    latest = {one.id: newest_deliveries(visitor, one.id, 1) for one in datasets}
-    permissions = [one for one in permissions_of(visitor, project_id) if one.is_valid]
     manages = visitor.can(Act.MANAGE_MEMBERS, Project, project_id)
     others = []
     if manages and visitor.is_operator:
@@ -86,11 +84,11 @@ def get_project_page(visitor: VisitorDep, project_id: ProjectId) -> HTMLResponse
         visitor,
         frame=frame,
         datasets=datasets,
-        latest={key: found[0] for key, found in latest.items() if found},
+        latest=latest_deliveries(visitor, datasets),
         members=members,
         manages=manages,
         others=others,
-        matrix=matrix_of(permissions),
+        matrix=matrix_of(valid_permissions_of(visitor, project_id)),
         names=Names(visitor).learn(datasets=datasets, members=members),
         makes_datasets=visitor.can(Act.CREATE_DATASET, Project, project_id),
     )

@@ -14,15 +14,18 @@ from broker.service.pages.lookups import (
     Names,
     datasets_of,
     members_of,
+    names_if_seen,
     names_of,
     newest_releases,
-    permissions_of,
+    open_datasets_of,
     projects_of,
+    recipients_of,
+    valid_permissions_of,
     withdrawals_of,
 )
 from broker.service.pages.projects import ProjectId, frame_of
 from broker.service.pages.rendering import confirm, show
-from broker.service.pages.visitor import ROOT, DeedDep, Visitor, VisitorDep, answer_of
+from broker.service.pages.visitor import ROOT, DeedDep, VisitorDep, answer_of
 from broker.service.routes.releases import get_file, get_release, post_acknowledge, post_release
 from broker.store.tables import Project, Release
 
@@ -65,13 +68,12 @@ def get_releases_page(visitor: VisitorDep, project_id: ProjectId) -> HTMLRespons
 def get_new_release_page(visitor: VisitorDep, project_id: ProjectId, query: QueryDep) -> HTMLResponse:
     """To whom, and of which datasets."""
     visitor.check(Act.MAKE_RELEASE, Project, project_id)
-    members = [one for one in members_of(visitor, project_id) if one.role in ("recipient", "contributor")]
     return show(
         "release_new",
         visitor,
         frame=frame_of(visitor, project_id),
-        recipients=members,
-        datasets=[one for one in datasets_of(visitor, project_id) if one.retired_at is None],
+        recipients=recipients_of(visitor, project_id),
+        datasets=open_datasets_of(visitor, project_id),
         given=query,
         chosen=set(query.all("datasets")),
     )
@@ -85,8 +87,8 @@ def get_review_release_page(visitor: VisitorDep, project_id: ProjectId, query: Q
     names = names_of(visitor, project_id)
     linked = [
         f"{names(one.left)} with {names(one.right)}"
-        for one in permissions_of(visitor, project_id)
-        if one.is_valid and one.use == "link" and body.recipient in one.recipients
+        for one in valid_permissions_of(visitor, project_id)
+        if one.use == "link" and body.recipient in one.recipients
     ]
     before = [
         one for one in newest_releases(visitor, project_id, MOST_SHOWN) if one.recipient == body.recipient
@@ -130,7 +132,7 @@ def get_release_page(visitor: VisitorDep, release_id: ReleaseId) -> HTMLResponse
         visitor,
         frame=frame,
         release=release,
-        names=_names(visitor, release.project),
+        names=names_if_seen(visitor, release.project),
         fetches=visitor.can(Act.FETCH_RELEASE, Release, release_id),
         acknowledges=visitor.can(Act.ACKNOWLEDGE_RELEASE, Release, release_id),
     )
@@ -179,8 +181,3 @@ def post_acknowledge_page(deed: DeedDep, release_id: ReleaseId) -> RedirectRespo
 
 def _release(fields: Fields) -> NewRelease:
     return filled_in(NewRelease, recipient=fields.text("recipient"), datasets=fields.all("datasets") or None)
-
-
-def _names(visitor: Visitor, project_id: str) -> Names:
-    known = visitor.sees(lambda: names_of(visitor, project_id))
-    return Names(visitor) if known is None else known

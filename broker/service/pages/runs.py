@@ -11,7 +11,7 @@ from broker.governance import Act
 from broker.report import histogram_chart
 from broker.service.models import Id, NewRun
 from broker.service.pages.forms import filled_in
-from broker.service.pages.lookups import Names, datasets_of, newest_runs, permissions_of
+from broker.service.pages.lookups import Names, datasets_of, newest_runs, valid_permissions_of
 from broker.service.pages.projects import ProjectId, frame_of
 from broker.service.pages.rendering import show
 from broker.service.pages.visitor import ROOT, DeedDep, VisitorDep, answer_of
@@ -42,7 +42,7 @@ def get_new_run_page(visitor: VisitorDep, project_id: ProjectId) -> HTMLResponse
         visitor,
         frame=frame_of(visitor, project_id),
         datasets=datasets,
-        permissions=[one for one in permissions_of(visitor, project_id) if one.is_valid],
+        permissions=valid_permissions_of(visitor, project_id),
         names=Names(visitor).learn(datasets=datasets),
         last=last[0] if last else None,
         recommended=sorted(

@@ -21,12 +21,12 @@ from broker.service.models import (
 from broker.service.pages.lookups import (
     Names,
     datasets_of,
+    latest_deliveries,
     members_of,
-    newest_deliveries,
     newest_jobs,
     newest_releases,
     newest_runs,
-    permissions_of,
+    valid_permissions_of,
     withdrawals_of,
 )
 from broker.service.pages.rendering import JOB_TITLES
@@ -95,13 +95,12 @@ class Facts:
 def facts_of(visitor: Visitor, project: ProjectOut) -> Facts:
     """Gather what is known of a project."""
     datasets = datasets_of(visitor, project.id)
-    newest = {one.id: newest_deliveries(visitor, one.id, 1) for one in datasets}
     return Facts(
         project,
         datasets,
         members_of(visitor, project.id),
-        [one for one in permissions_of(visitor, project.id) if one.is_valid],
-        {dataset: found[0] for dataset, found in newest.items() if found},
+        valid_permissions_of(visitor, project.id),
+        latest_deliveries(visitor, datasets),
         newest_jobs(visitor, project.id, _RECENT),
         newest_runs(visitor, project.id, 1),
         newest_releases(visitor, project.id, _RECENT),
@@ -222,7 +221,7 @@ def _govern(visitor: Visitor, facts: Facts, names: Names) -> Iterator[Item]:
     for permission in facts.permissions:
         if permission.expires_at - visitor.asking.now < SOON:
             days = max((permission.expires_at - visitor.asking.now).days, 0)
-            pair = " and ".join(dict.fromkeys((names(permission.left), names(permission.right))))
+            pair = names.pair(permission.left, permission.right)
             yield _item(
                 facts,
                 Urgency.SOON if turn is Urgency.NOW else turn,
