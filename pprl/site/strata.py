@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pprl.labels import label_key, omb_categories
 from pprl.schema import Kind, Schema, StratumKind, StratumSpec
 from pprl.schema.columns import stratum_column
 from pprl.schema.strata import FEMALE, MALE, OTHER, decade_code
+from pprl.site.encode.exact import date_part
 from pprl.site.normalise import Absent, DateOrder, FieldCounts, placeholders, rule_for
 from pprl.site.normalise.fold import plain, words
 
@@ -83,7 +83,7 @@ def _values(batch: pa.RecordBatch, stratum: StratumSpec) -> pa.StringArray:
         return pa.nulls(batch.num_rows, pa.string())
     values = batch.column(name).cast(pa.string())
     if stratum.field is not None and stratum.kind is StratumKind.BIRTH_DECADE:
-        return pc.utf8_slice_codeunits(values, 0, 4)
+        return date_part(values, "year")
     return values
 
 

@@ -14,7 +14,13 @@ from pprl.schema import FieldSpec, Kind, Schema, Tokens
 from pprl.schema.columns import byte_column, exact_parts, token_columns
 from pprl.site.encode.bloom import TokenHasher
 from pprl.site.encode.diffusion import Diffusion
-from pprl.site.encode.exact import date_part, exact_tokens, exact_tokens_of_few, match_key_values
+from pprl.site.encode.exact import (
+    date_part,
+    exact_tokens,
+    exact_tokens_of_few,
+    is_partly_known,
+    match_key_values,
+)
 from pprl.site.keys import KeyTree
 
 Words = npt.NDArray[np.uint64]
@@ -147,10 +153,10 @@ def _hashing(field: FieldSpec) -> tuple[str, int, Tokens]:
 
 
 def _with_blanks(dates: pa.StringArray) -> pa.StringArray:
-    """Blanks for an unknown month or day: missing is missing, it gives no token."""
-    partly = pc.fill_null(pc.ends_with(dates, "00"), False)
+    """Blanks for an unknown year, month or day: missing is missing, it gives no token."""
+    partly = pc.fill_null(is_partly_known(dates), False)
     known = [
-        date[:4] + "".join("  " if part == "00" else part for part in (date[4:6], date[6:]))
+        "".join(part if int(part) else " " * len(part) for part in (date[:4], date[4:6], date[6:]))
         for date in dates.filter(partly).to_pylist()
     ]
     return pc.replace_with_mask(dates, partly, pa.array(known, pa.string())) if known else dates

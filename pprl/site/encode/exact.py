@@ -79,6 +79,11 @@ def match_key_values(key: MatchKey, batch: pa.RecordBatch, schema: Schema) -> li
     return columns
 
 
+def is_partly_known(dates: pa.Array) -> pa.Array:
+    """Of which normalised dates a part is unknown; null of null."""
+    return pc.or_(pc.ends_with(dates, "00"), pc.starts_with(dates, "0000"))
+
+
 def date_part(dates: pa.Array, part: str) -> pa.Array:
     """Year, month or day of normalised dates, null where unknown (00)."""
     start, stop = {"year": (0, 4), "month": (4, 6), "day": (6, 8)}[part]
@@ -111,5 +116,7 @@ def _part(part: Part, choice: int, batch: pa.RecordBatch, schema: Schema) -> pa.
 
 
 def _known(values: pa.Array, kind: Kind) -> pa.Array:
-    """A date with an unknown day or month agrees with nobody exactly."""
-    return pc.if_else(pc.ends_with(values, "00"), None, values) if kind is Kind.BIRTH_DATE else values
+    """A date with an unknown day, month or year agrees with nobody exactly."""
+    if kind is not Kind.BIRTH_DATE:
+        return values
+    return pc.if_else(is_partly_known(values), None, values)

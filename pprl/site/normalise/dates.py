@@ -8,13 +8,17 @@ import re
 from typing import Literal
 
 from pprl.site.normalise import placeholders
-from pprl.site.normalise.fold import plain, words
+from pprl.site.normalise.fold import has_letter, plain, words
 from pprl.site.normalise.outcome import Absent
 
 DateOrder = Literal["ymd", "dmy", "mdy"]
 """How a site writes dates in figures whose year does not come first."""
 
 EARLIEST_YEAR = 1870
+NO_YEAR = "0000"
+_YEARS_AHEAD = 20
+"""Later ones are slips; a nearer date to come is a date of something else, such as an appointment or an expiry."""
+
 
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[ap]\.?m\.?)?\s*(?:z|utc|gmt|[+-]\d{2}:?\d{2})?"
 _TIME = rf"(?:(?:t|\s+|:){_CLOCK})?"
@@ -27,6 +31,10 @@ _DAY_MONTH_YEAR = re.compile(
 _MONTH_DAY_YEAR = re.compile(rf"([a-z]{{3,9}})[-/. ]*(\d{{1,2}})(?:st|nd|rd|th)?[-/., ]+(\d{{4}}){_TIME}")
 _YEAR_MONTH_DAY = re.compile(r"(\d{4})[-/., ]*([a-z]{3,9})(?:[-/. ]*(\d{1,2}))?")
 _POINT_ZERO = re.compile(r"\.0+$")
+
+_MISREAD = str.maketrans("oil|", "0111")
+"""Letters that scanners and typists give for digits."""
+_LEAST_FIGURES = 5  # of a date in which others were misread
 
 _MONTHS = {
     name.lower(): number
@@ -47,20 +55,19 @@ def birth_date(text: str, *, date_order: DateOrder, today: datetime.date) -> str
     date_order : {"ymd", "dmy", "mdy"}
         How figures with the year last are read; under ``"ymd"`` they are invalid.
     today : datetime.date
-        Later dates are invalid, and so are those before 1870.
+        Later dates are invalid; years more than twenty ahead and those before 1870 cannot be.
 
     Returns
     -------
     str or Absent
-        Eight digits. A month that cannot be becomes ``0000`` with its day, a day that cannot be ``00``: what
-        is left is still evidence. Where the year comes last, a month above 12 beside a day that could be one
-        makes the whole invalid, for the
-        order may be wrong.
+        Eight digits. A year that cannot be becomes ``0000`` where month and day can, a month that cannot be ``00``
+        with its day, a day that cannot be ``00``: what is left is still evidence. Where the year comes last, a month
+        above 12 beside a day that could be one makes the whole invalid, for the order may be wrong.
     """
     found = plain(text)
     if not found:
         return Absent.MISSING
-    parts = _parts(found, date_order)
+    parts = _parts(found, date_order) or _parts(_read_again(found), date_order)
     if parts is None:
         spelt = words(found)
         return (
@@ -74,7 +81,16 @@ def birth_date(text: str, *, date_order: DateOrder, today: datetime.date) -> str
 def birth_year(text: str, *, date_order: DateOrder, today: datetime.date) -> str | Absent:
     """A birth year as ``YYYY``, from a year or a whole date; see `birth_date`."""
     found = birth_date(text, date_order=date_order, today=today)
-    return found if isinstance(found, Absent) else found[:4]
+    if isinstance(found, Absent):
+        return found
+    return Absent.INVALID if found.startswith(NO_YEAR) else found[:4]
+
+
+def _read_again(text: str) -> str:
+    """With digits where letters stand for them; nothing where there are other letters too, or hardly a digit."""
+    read = text.translate(_MISREAD)
+    is_misread = sum(map(str.isdecimal, text)) >= _LEAST_FIGURES and not has_letter(read)
+    return read if is_misread else ""
 
 
 def _parts(text: str, date_order: DateOrder) -> tuple[int, int, int] | None:
@@ -110,9 +126,11 @@ def _settle(year: int, month: int, day: int, *, today: datetime.date) -> str | A
         month = day = 0
     elif day > (29 if month == 2 and _is_leap(year) else _DAYS[month]):
         day = 0
-    if year in placeholders.YEARS or (year, month, day) in placeholders.DATES:
+    if year in placeholders.YEARS or (year, month, day) in placeholders.DATES or not (year or day):
         return Absent.PLACEHOLDER
-    if year < EARLIEST_YEAR or (year, month or 1, day or 1) > (today.year, today.month, today.day):
+    if not EARLIEST_YEAR <= year <= today.year + _YEARS_AHEAD:
+        return f"{NO_YEAR}{month:02d}{day:02d}" if day else Absent.INVALID
+    if (year, month or 1, day or 1) > (today.year, today.month, today.day):
         return Absent.INVALID
     return f"{year:04d}{month:02d}{day:02d}"
 

@@ -26,7 +26,9 @@ _DIGITS = str.maketrans("", "", "0123456789")
 
 
 def given_name(text: str) -> str | Absent:
-    """A given or middle name: as a surname; what a child is called before it has a name is a placeholder."""
+    """A given or middle name: as a surname; what children are called before they have a name, and what somebody is to
+    somebody, are placeholders.
+    """
     return _name(text, of_person=True, infants=True)
 
 
@@ -116,4 +118,6 @@ def _stands_for_nothing(name: str, *, infants: bool) -> bool:
         first in placeholders.WRITTEN_AS_ONE
         or (first in placeholders.INFANTS and (not second or second in placeholders.AFTER_INFANT))
         or (first in placeholders.BOYS_AND_GIRLS and (not second or second in placeholders.AFTER_BOY))
+        or (first in placeholders.ROLES and (not second or second in placeholders.AFTER_ROLE))
+        or (first in placeholders.PEOPLE and second in placeholders.AFTER_PERSON)
     )

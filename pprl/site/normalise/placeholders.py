@@ -22,7 +22,8 @@ WORDS = _listed("""
     not collected,
     not asked, not found, no data, no information, no info, n a, n k, tbd, tba, to be determined,
     to be announced, to be confirmed, declined, declined to answer, declined to state, refused,
-    refused to answer, prefer not to say, prefer not to answer,
+    refused to answer, refuse, refuses, refusal, prefer not to say, prefer not to answer, dont know,
+    do not know, doesnt know, does not know, not sure, no answer, no response,
     withheld, redacted, removed, deleted, masked, confidential,
     suppressed, deceased, decd, dead, decedent, anonymous, anon, anonymised, anonymized, deidentified,
     de identified, test, testing, test test, test only, do not use, donotuse, dummy, invalid, error, duplicate
@@ -34,9 +35,13 @@ NAMES = _listed("""
     middle, no middle initial, nfn, nln, nmn, nmi, fnu, lnu, first name unknown, last name unknown, name
     unknown, name, first name, last name, firstname, lastname, surname, given name, middle name, patient,
     patient test, test patient, testpatient, zztest, zzztest, xtest, xxtest, john doe, jane doe, mickey mouse,
-    donald duck
+    donald duck, respondent, occupant, householder, wife, spouse, mother, father, mommy, daddy, daughter,
+    grandmother, grandfather, grandma, grandpa, grandson, granddaughter, grandchild, stepson, stepdaughter,
+    roommate, housemate, the house, of house, of the house, of the home, of the household,
+    head of house, head of household, head of the house, head of the household, lady of house,
+    lady of the house, man of house, man of the house, woman of the house, gentleman of the house
 """)
-"""In names."""
+"""In names. Who answers for others may say what they are to him, and not what they are called."""
 
 OPENINGS = frozenset({"unknown", "unidentified", "zztest", "zzztest"})
 """First words of a name that make the whole one a placeholder: UNKNOWN MALE 12."""
@@ -53,7 +58,17 @@ AFTER_INFANT = _listed("""
 BOYS_AND_GIRLS = frozenset({"boy", "girl", "male", "female"})
 """As `INFANTS`, where nothing or one of the next words follows."""
 
-AFTER_BOY = _listed("baby, infant, newborn, twin, one, two, three, of, a, b, c, unknown")
+AFTER_BOY = _listed("baby, child, adult, infant, newborn, twin, one, two, three, of, a, b, c, unknown")
+
+ROLES = frozenset({"husband", "mom", "mum", "dad", "child", "brother", "sister", "friend", "adult"})
+"""As `INFANTS`, where nothing or one of the next words follows: what surnames are, but hardly given names."""
+
+AFTER_ROLE = _listed("of, in, the, one, two, three, a, b, c, m, f, male, female, unknown")
+
+PEOPLE = frozenset({"lady", "gentleman", "man", "woman", "son", "person"})
+"""As `INFANTS`, where one of the next words follows; alone they may be names."""
+
+AFTER_PERSON = frozenset({"of", "in"})
 
 WRITTEN_AS_ONE = _listed(
     "babyboy, babygirl, babymale, babyfemale, babyone, babytwo, newbornboy, newborngirl, bbaby"
@@ -61,7 +76,7 @@ WRITTEN_AS_ONE = _listed(
 
 SINGLE_WORDS = frozenset(
     entry.lower()
-    for entries in (RAW, WORDS, NAMES, OPENINGS, INFANTS, BOYS_AND_GIRLS, WRITTEN_AS_ONE)
+    for entries in (RAW, WORDS, NAMES, OPENINGS, INFANTS, BOYS_AND_GIRLS, ROLES, WRITTEN_AS_ONE)
     for entry in entries
     if entry.isalpha()
 )
@@ -93,11 +108,11 @@ NATIONAL_IDS = frozenset(
 
 DATES = frozenset(
     {
-        (1900, 0, 0), (1900, 1, 0), (1900, 1, 1), (1901, 1, 1), (1800, 1, 1), (1850, 1, 1), (1600, 1, 1),
+        (0, 1, 1), (1900, 0, 0), (1900, 1, 0), (1900, 1, 1), (1901, 1, 1), (1800, 1, 1), (1850, 1, 1), (1600, 1, 1),
         (1582, 10, 15), (1753, 1, 1), (1899, 12, 30), (1899, 12, 31), (1111, 11, 11), (2222, 2, 22),
     }
 )  # fmt: skip
 """Year, month, day. 1960-01-01 and 1970-01-01 are zero dates too, but many people were born on them."""
 
-YEARS = frozenset({0, 1, 1111, 2999, 3000, 8888, 9999})
-"""Years in which no birth date is meant."""
+YEARS = frozenset({1, 1111, 2999, 3000, 8888, 9999})
+"""Years in which no birth date is meant; nor is one by 0 without a day."""

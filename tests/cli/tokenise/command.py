@@ -18,7 +18,7 @@ PATIENTS = """MRN,given_name,surname,birth_date,sex
 7,Anna,Weber,1980-05-03,F
 9,Bela,Kun,1951-12-31,M
 11,,Weber,2000-02-29,
-13,UNKNOWN,Curie,1867-11-07,F
+13,UNKNOWN,Curie,11/07/1867,F
 """
 KEY = LinkageKey("heart", "2026", b"\x03" * 32)
 BROKER = Identity(b"\x02" * 32)

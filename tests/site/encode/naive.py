@@ -68,14 +68,16 @@ class NaiveEncoder:
 
     def known(self, name: str, record: dict[str, str | None]) -> str | None:
         value = record[name]
-        partly = self.fields[name]["kind"] == "birth_date" and value is not None and value.endswith("00")
-        return None if partly else value
+        if self.fields[name]["kind"] == "birth_date" and value is not None:
+            return None if value.endswith("00") or value.startswith("0000") else value
+        return value
 
     def part(self, text: str, choice: int, record: dict[str, str | None]) -> str | None:
         function, _, listed = text.rstrip(")").rpartition("(")
         names = listed.split(",")
         if function == "year":
-            return (record[names[0]] or "")[:4] or None
+            year = (record[names[0]] or "")[:4]
+            return None if year in ("", "0000") else year
         values = [self.known(name, record) for name in names]
         if function == "either":
             return values[choice]
@@ -150,6 +152,8 @@ def tokens(field: dict[str, Any], value: str) -> set[str]:
         case "positions":
             found = {f"{place}:{character}" for place, character in enumerate(value) if character != " "}
             if field["kind"] == "birth_date":
+                if value[:4] == "0000":
+                    found -= {f"{place}:0" for place in range(4)}
                 if value[4:6] == "00":
                     found -= {"4:0", "5:0"}
                 if value[6:8] == "00":
@@ -222,7 +226,7 @@ def exact_parts(field: dict[str, Any], value: str | None) -> list[tuple[str, str
     if field["kind"] == "birth_date":
         year, month, day = (value[:4], value[4:6], value[6:]) if value else (None, None, None)
         return [
-            ("year", "year", year),
+            ("year", "year", None if year == "0000" else year),
             ("month", "day_or_month", None if month == "00" else month),
             ("day", "day_or_month", None if day == "00" else day),
         ]

@@ -93,7 +93,7 @@ VALUES = {
     "given_name": st.sampled_from(["anna", "banana", "李", "j"]),
     "middle_name": st.sampled_from(["anna", "m", "o"]),
     "surname": st.sampled_from(["lee", "van der berg", "banana"]),
-    "birth_date": st.sampled_from(["19800513", "19801305", "19800500", "19800000"]),
+    "birth_date": st.sampled_from(["19800513", "19801305", "19800500", "19800000", "00000513"]),
     "sex": st.sampled_from(["f", "m", "x"]),
     "postcode": st.sampled_from(["02139", "k1a0b1", "1"]),
 }
@@ -287,6 +287,9 @@ def test_unknown_parts_of_a_date_leave_no_trace():
     assert year & month == year != month
     assert month & full == month != full
     assert bits("19800501") != month
+    of_no_year = bits("00000513")
+    assert of_no_year & full == of_no_year
+    assert of_no_year | year == full
 
 
 def test_names_are_cut_by_characters_not_bytes():

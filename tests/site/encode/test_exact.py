@@ -132,7 +132,7 @@ def test_parts_cannot_run_into_each_other():
     )
 
 
-@pytest.mark.parametrize("date", ["19800500", "19800000"])
+@pytest.mark.parametrize("date", ["19800500", "19800000", "00000513"])
 @pytest.mark.parametrize("function", [None, *FUNCTIONS])
 def test_a_partly_unknown_date_agrees_with_nobody_except_on_its_year(function, date):
     names = ["birth_date", "surname"][: FUNCTIONS[function]] if function else ["birth_date"]
@@ -141,7 +141,7 @@ def test_a_partly_unknown_date_agrees_with_nobody_except_on_its_year(function, d
         found = values(part, birth_date=date, surname="lee")
         match function:
             case "year":
-                assert found == ["1980"]
+                assert found == (["1980"] if date.startswith("1980") else [None])
             case "either":
                 assert sorted(found, key=str) == [None, "lee"]
             case _:

@@ -89,7 +89,7 @@ NAMES = st.one_of(
     st.sampled_from(["李", "иван", "김민준", "विकास", "𝔘nicode", "李 wei", "_a_", "0:1", "é"]),
 ).filter(lambda text: bool(text.strip()) and "\x1f" not in text)
 DATES = st.one_of(
-    st.sampled_from(["19800500", "19800000", "20001230", "19991001", "19800513", "19801305"]),
+    st.sampled_from(["19800500", "19800000", "00000513", "20001230", "19991001", "19800513", "19801305"]),
     st.dates().map(lambda day: f"{max(day.year, 1):04}{day:%m%d}"),
 )
 

@@ -138,7 +138,7 @@ def _columns(
 
     def column(field: FieldSpec) -> Column:
         if field.kind is Kind.BIRTH_DATE:
-            return DateColumn(field, schema)
+            return DateColumn(field, schema, datasets)
         if field.kind is Kind.MIDDLE_NAME:
             return MiddleNameColumn(field, schema, initials_only=initials_only)
         if field.tokens is Tokens.WHOLE:
