@@ -107,8 +107,8 @@ class RefreshEngine(Engine):
         fresh = None if known is None else self._fresh(known[0], left, other, n_probed)
         if known is None or fresh is None or _n_searched(fresh, other, n_probed) > _MOST_SEARCHED * n_in_full:
             self.n_compared += n_in_full
-            search = evidence
-            codes = self._inner.near_pairs(evidence, left, right, n_probed, progress=progress)
+            search = evidence.farther()
+            codes = self._inner.near_pairs(search, left, right, n_probed, progress=progress)
         else:
             self.n_compared += _n_searched(fresh, other, n_probed)
             search = known[1]

@@ -99,6 +99,10 @@ class Evidence(Protocol):
         """The model of another reach, if that is at least as far as its own and not much farther; else None."""
         ...
 
+    def farther(self) -> Evidence:
+        """The model of a reach with room: what it finds near serves later models, whose reach moves with the data."""
+        ...
+
     def prepare(self, dataset: Dataset) -> Dataset:
         """The dataset with what the model needs to know of each of its records; for the methods below."""
         ...

@@ -168,6 +168,10 @@ class RecordEvidence:
             return None
         return RecordEvidence(self._schema, reach)
 
+    def farther(self) -> RecordEvidence:
+        """The model itself, whose reach hardly moves."""
+        return self
+
     def prepare(self, dataset: Dataset) -> Dataset:
         """The dataset as it is."""
         return dataset

@@ -62,7 +62,7 @@ def test_a_damaged_file_counts_as_none(tmp_path, n_bytes):
 def test_so_does_one_of_another_version_or_none(tmp_path, monkeypatch):
     assert NearPairs.read(tmp_path / "near") is None
     with monkeypatch.context() as patch:
-        patch.setattr(earlier, "_VERSION", 2)
+        patch.setattr(earlier, "_VERSION", 1)
         (tmp_path / "near").write_bytes(written(NEAR))
     assert NearPairs.read(tmp_path / "near") is None
 

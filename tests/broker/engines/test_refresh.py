@@ -166,7 +166,7 @@ def test_a_linkage_of_three_sites_over_time(profile, tmp_path, monkeypatch):
         a_dataset(schema, records, name, duplicate_free=name != "b")
         for name, records in zip("abc", town.records, strict=True)
     ]
-    for week in range(3 if profile == "standard" else 2):
+    for week in range(3):
         now = [site.rows(2 * week, len(site) - 6 + 2 * week) for site in sites]
         if week == 2:  # another one is the larger one now
             now[0] = now[0].rows(0, 100)
@@ -186,5 +186,8 @@ def test_a_linkage_of_three_sites_over_time(profile, tmp_path, monkeypatch):
     if profile == "standard":
         assert n_compared[0] == 1
         assert max(n_compared[1:]) < 0.05
-    if profile == "fields":  # what is near depends on how frequent values are
-        assert n_compared == [1, 1]
+    if (
+        profile == "fields"
+    ):  # what is near depends on how frequent values are, and of few records that moves much
+        assert n_compared[0] == 1
+        assert min(n_compared[1:]) < 0.2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -61,7 +62,7 @@ class FieldEvidence:
             )
         )
         looked_at = [f for f in compared if f.n_hashes and not (f.kind is Kind.MIDDLE_NAME and initials_only)]
-        self._quick = QuickLook(schema, looked_at, self._features)
+        self._quick = QuickLook.by_features(schema, looked_at, self._features)
         self._quick.expect(datasets, strangers)
 
     @property
@@ -76,12 +77,22 @@ class FieldEvidence:
 
     @property
     def reach(self) -> Reach:
-        """A digest of the weights of the quick look and of the least one."""
-        return self._quick.fingerprint
+        """The weights of the quick look, and the least one."""
+        return self._quick.reach
 
     def reaching(self, reach: Reach) -> FieldEvidence | None:
-        """The model itself: how far a pair is near by others' weights is not known."""
-        return self if reach == self.reach else None
+        """The model with the quick look of another one, if that finds all that its own does."""
+        quick = self._quick.reaching(reach)
+        return None if quick is None else self._with(quick)
+
+    def farther(self) -> FieldEvidence:
+        """The model with a quick look that has room for its weights to move."""
+        return self._with(self._quick.farther())
+
+    def _with(self, quick: QuickLook) -> FieldEvidence:
+        other = copy(self)
+        other._quick = quick
+        return other
 
     def prepare(self, dataset: Dataset) -> Dataset:
         """The dataset with which filters each record has, and how rare its values are."""
@@ -95,9 +106,8 @@ class FieldEvidence:
         return self._quick.near(left, right, n_threads=n_threads)
 
     def near_among(self, left: Dataset, right: Dataset, pairs: Pairs) -> Flags:
-        """All of them: `reaching` gives the model itself."""
-        del left, right
-        return np.ones(len(pairs), dtype=np.bool_)
+        """Which of listed pairs weigh enough by the quick look."""
+        return self._quick.near_among(left, right, pairs)
 
     def bucketed(self, left: Dataset, right: Dataset | None, *, n_tables: int) -> Rows:
         """Nothing: buckets sample one filter a record."""
