@@ -15,6 +15,7 @@ _INK, _FAINT, _PEER = "#333333", "#d9d9d9", "#8c8c8c"
 _PROFILES = {"standard": "#1b6ca8", "strict": "#6fa8d6", "fields": "#d1662f", "tokens": "#3d8f5f"}
 _STRATA_OF = {"pprl standard": "#1b6ca8", "pprl fields": "#d1662f", "Splink one-to-one": "#555555"}
 _MARKS = "osD^vP*X<>"
+_FAR_OFF = 0.8
 _SURE = 0.999  # links above make one bin
 _BIN_LINKS, _N_BINS = 15, 8
 _FEW_PAIRS = 50
@@ -102,16 +103,7 @@ def _f1_panel(axis: Any, document: Document, name: str, contestants: dict[str, A
         high = max(one["f1_interval"][1] for one in known)
         tuned = found[0][1]["tuned"]
         colour = _PROFILES.get(contestant.removeprefix("pprl "), _PEER)
-        axis.plot([low, high], [place, place], color=colour, linewidth=1.2)
-        axis.plot(
-            [value], [place], "o", color=colour, markerfacecolor="white" if tuned else colour, markersize=5
-        )
-        axis.annotate(
-            f"{value:.3f}", (high, place), xytext=(5, 0), textcoords="offset points", va="center", fontsize=7
-        )
-        if value > 0.85:
-            lowest = min(lowest, low)
-        else:  # far off: an arrow at the edge stands for it
+        if value <= _FAR_OFF:  # an arrow at the edge stands for it
             axis.annotate(
                 f"\u25c4 {value:.3f}",
                 (0.01, place),
@@ -119,8 +111,17 @@ def _f1_panel(axis: Any, document: Document, name: str, contestants: dict[str, A
                 va="center",
                 fontsize=7,
             )
+            continue
+        lowest = min(lowest, low)
+        axis.plot([low, high], [place, place], color=colour, linewidth=1.2)
+        axis.plot(
+            [value], [place], "o", color=colour, markerfacecolor="white" if tuned else colour, markersize=5
+        )
+        axis.annotate(
+            f"{value:.3f}", (high, place), xytext=(5, 0), textcoords="offset points", va="center", fontsize=7
+        )
     axis.set_yticks(range(len(contestants)), list(contestants), fontsize=8)
-    axis.invert_yaxis()
+    axis.set_ylim(len(contestants) - 0.5, -0.5)
     span = 1 - lowest
     axis.set_xlim(lowest - 0.12 * span - 1e-3, 1 + 0.1 * span + 1e-3)
     axis.tick_params(axis="x", labelsize=7)
