@@ -124,9 +124,11 @@ class DateColumn(Column):
 
 def _how_common(dataset: Dataset, field: FieldSpec) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """How common each record's date is, 0 to 3, and how many others of the dataset have it; shape (records,)."""
-    parts = np.column_stack([dataset.exact[f"{field.name}:{part}"] for part in ("year", "month", "day")])
-    whole = (parts != 0).all(axis=1)
-    _, of_record, counts = np.unique(lv.filter_codes(parts[whole]), return_inverse=True, return_counts=True)
+    year, month, day = (dataset.exact[f"{field.name}:{part}"] for part in ("year", "month", "day"))
+    whole = (year != 0) & (month != 0) & (day != 0)
+    # The tokens are hashes, of which sums of odd multiples tell the dates apart.
+    codes = (year * np.uint64(3) + month * np.uint64(5) + day * np.uint64(7))[whole]
+    _, of_record, counts = np.unique(codes, return_inverse=True, return_counts=True)
     others = np.zeros(len(dataset), dtype=np.int64)
     others[whole] = counts[of_record] - 1
     share = others / max(int(whole.sum()) - 1, 1)
