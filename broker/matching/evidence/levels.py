@@ -138,3 +138,8 @@ def filter_codes(rows: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     mixed = (rows ^ (rows >> np.uint64(29))) * (constants | np.uint64(1))
     keys: npt.NDArray[np.uint64] = mixed.sum(axis=1, dtype=np.uint64)
     return keys
+
+
+def joint_codes(one: npt.NDArray[np.uint64], two: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Codes of two values together, shape (n,): equal where both are, and hardly else."""
+    return (one ^ (one >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15) + two

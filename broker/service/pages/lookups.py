@@ -33,6 +33,7 @@ from broker.store.tables import Dataset, Delivery, Job, JobState, Party, Project
 
 ItemT = TypeVar("ItemT", bound=BaseModel)
 SubjectT = TypeVar("SubjectT", bound=Subject)
+WorkT = TypeVar("WorkT", Job, Run, Release)
 
 _MOST_LOOKED_AT = 500  # jobs, of which a site sees its own
 
@@ -122,35 +123,28 @@ def newest_jobs(
     visitor: Visitor, project_id: str, most: int, *, states: Collection[JobState] = tuple(JobState)
 ) -> list[JobOut]:
     """The latest jobs of a project that somebody may see."""
-    rows = (
-        select(Job)
-        .join(Project, Project.key == Job.project_key)
-        .where(Project.id == project_id, Job.state.in_(states))
-        .order_by(Job.key.desc())
-        .limit(_MOST_LOOKED_AT)
-    )
+    rows = _of_project(Job, project_id).where(Job.state.in_(states)).limit(_MOST_LOOKED_AT)
     return _newest(visitor, Act.SEE_JOB, rows, most, job_out)
 
 
 def newest_runs(visitor: Visitor, project_id: str, most: int) -> list[RunOut]:
     """The latest runs of a project, for whoever may see them."""
-    rows = (
-        select(Run)
-        .join(Project, Project.key == Run.project_key)
-        .where(Project.id == project_id)
-        .order_by(Run.key.desc())
-        .limit(most)
-    )
-    return _newest(visitor, Act.SEE_RUN, rows, most, run_out)
+    return _newest(visitor, Act.SEE_RUN, _of_project(Run, project_id).limit(most), most, run_out)
 
 
 def newest_releases(visitor: Visitor, project_id: str | None, most: int) -> list[ReleaseOut]:
     """The latest releases that somebody may see, of one project or of all."""
-    rows = select(Release).where(Release.state != ReleaseState.BUILDING).order_by(Release.key.desc())
-    if project_id is not None:
-        rows = rows.join(Project, Project.key == Release.project_key).where(Project.id == project_id)
+    rows = _of_project(Release, project_id).where(Release.state != ReleaseState.BUILDING)
     shown = partial(release_out, broker=visitor.asking.broker)
     return _newest(visitor, Act.SEE_RELEASE, rows, most, shown)
+
+
+def _of_project(kind: type[WorkT], project_id: str | None) -> Select[WorkT]:
+    """What there is of a kind in one project or in all, the latest first."""
+    rows = select(kind).order_by(kind.key.desc())
+    if project_id is None:
+        return rows
+    return rows.join(Project, Project.key == kind.project_key).where(Project.id == project_id)
 
 
 def _newest(

@@ -15,10 +15,9 @@ DateOrder = Literal["ymd", "dmy", "mdy"]
 """How a site writes dates in figures whose year does not come first."""
 
 EARLIEST_YEAR = 1870
-NO_YEAR = "0000"
+_NO_YEAR = "0000"
 _YEARS_AHEAD = 20
 """Later ones are slips; a nearer date to come is a date of something else, such as an appointment or an expiry."""
-
 
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[ap]\.?m\.?)?\s*(?:z|utc|gmt|[+-]\d{2}:?\d{2})?"
 _TIME = rf"(?:(?:t|\s+|:){_CLOCK})?"
@@ -83,7 +82,7 @@ def birth_year(text: str, *, date_order: DateOrder, today: datetime.date) -> str
     found = birth_date(text, date_order=date_order, today=today)
     if isinstance(found, Absent):
         return found
-    return Absent.INVALID if found.startswith(NO_YEAR) else found[:4]
+    return Absent.INVALID if found.startswith(_NO_YEAR) else found[:4]
 
 
 def _read_again(text: str) -> str:
@@ -129,7 +128,7 @@ def _settle(year: int, month: int, day: int, *, today: datetime.date) -> str | A
     if year in placeholders.YEARS or (year, month, day) in placeholders.DATES or not (year or day):
         return Absent.PLACEHOLDER
     if not EARLIEST_YEAR <= year <= today.year + _YEARS_AHEAD:
-        return f"{NO_YEAR}{month:02d}{day:02d}" if day else Absent.INVALID
+        return f"{_NO_YEAR}{month:02d}{day:02d}" if day else Absent.INVALID
     if (year, month or 1, day or 1) > (today.year, today.month, today.day):
         return Absent.INVALID
     return f"{year:04d}{month:02d}{day:02d}"

@@ -114,10 +114,4 @@ def _stands_for_nothing(name: str, *, infants: bool) -> bool:
     if not infants:
         return False
     second = rest.partition(" ")[0]
-    return (
-        first in placeholders.WRITTEN_AS_ONE
-        or (first in placeholders.INFANTS and (not second or second in placeholders.AFTER_INFANT))
-        or (first in placeholders.BOYS_AND_GIRLS and (not second or second in placeholders.AFTER_BOY))
-        or (first in placeholders.ROLES and (not second or second in placeholders.AFTER_ROLE))
-        or (first in placeholders.PEOPLE and second in placeholders.AFTER_PERSON)
-    )
+    return first in placeholders.WRITTEN_AS_ONE or second in placeholders.FOLLOWED_BY.get(first, ())

@@ -70,6 +70,18 @@ PEOPLE = frozenset({"lady", "gentleman", "man", "woman", "son", "person"})
 
 AFTER_PERSON = frozenset({"of", "in"})
 
+FOLLOWED_BY = {
+    first: following
+    for words, following in (
+        (INFANTS, AFTER_INFANT | {""}),
+        (BOYS_AND_GIRLS, AFTER_BOY | {""}),
+        (ROLES, AFTER_ROLE | {""}),
+        (PEOPLE, AFTER_PERSON),
+    )
+    for first in words
+}
+"""By the first word of a given name, the second ones that make it a placeholder; the empty one stands for none."""
+
 WRITTEN_AS_ONE = _listed(
     "babyboy, babygirl, babymale, babyfemale, babyone, babytwo, newbornboy, newborngirl, bbaby"
 )

@@ -21,7 +21,8 @@ _NEAR = 0.74  # Dice coefficient of the digits by place: one or two of eight dif
 _COMMON_BITS = (6, 8, 10)
 """A common date is one that another record of the dataset has with a chance of 1 in 64, 256 or 1,024 or more."""
 _LEAST_OTHERS = 5  # that have it as well, for a date to be common: fewer are born on one day by chance
-_ALL_AGREE = 10
+_WHOLE = np.array([10, 14, 15, 16])
+"""Levels of a date that agrees whole: one that is not common, and the common ones from the rarest."""
 _AGREE_SHARE = 0.75
 _LEAST_SHARE, _LEAST_U = 1e-4, 1e-9
 
@@ -55,7 +56,6 @@ class DateColumn(Column):
     )
 
     def __init__(self, field: FieldSpec, schema: Schema, datasets: tuple[Dataset, ...]) -> None:
-        labels, m = zip(*self._LEVELS, strict=True)
         self._schema = schema
         self._bins: dict[str, npt.NDArray[np.uint8]] = {}
         n_records, n_pairs = np.zeros((2, len(_COMMON_BITS) + 1))
@@ -67,11 +67,10 @@ class DateColumn(Column):
         n_possible = sum(len(dataset) * (len(dataset) - 1) for dataset in datasets)
         self._u = np.maximum(n_pairs[1:] / max(n_possible, 1), _LEAST_U)
         share = np.maximum(n_records / max(n_records.sum(), 1), _LEAST_SHARE)
-        super().__init__(
-            field,
-            (*labels, *(f"all parts agree, 1 in {2**bits}" for bits in reversed(_COMMON_BITS))),
-            (*m[:_ALL_AGREE], _AGREE_SHARE * share[0], *m[_ALL_AGREE + 1 :], *(_AGREE_SHARE * share[1:])),
-        )
+        common_labels = [f"all parts agree, 1 in {2**bits}" for bits in reversed(_COMMON_BITS)]
+        m = np.array([share for _, share in self._LEVELS] + [_AGREE_SHARE] * len(_COMMON_BITS))
+        m[_WHOLE] *= share
+        super().__init__(field, [*(label for label, _ in self._LEVELS), *common_labels], m)
 
     def levels(self, left: Dataset, right: Dataset, pairs: Pairs) -> lv.Levels:
         """See `Column.levels`."""
@@ -88,14 +87,13 @@ class DateColumn(Column):
             & (across(left, right, pairs, parts[2], parts[1]) == 2)
             & (year == 2)
         )
-        common = left.derived[f"common:{name}"][pairs.left].astype(np.int64)
+        whole = _WHOLE[left.derived[f"common:{name}"][pairs.left]]
         level = np.select(
             [
                 known == 0,
                 (known == 1) & (year == 2),
                 (known < 3) & (agree == known),
                 known < 3,
-                (agree == 3) & (common > 0),
                 agree == 3,
                 crossed,
                 (agree == 2) & (year == 2) & near,
@@ -106,7 +104,7 @@ class DateColumn(Column):
                 year == 2,
                 near,
             ],
-            [0, 11, 12, 13, len(self._LEVELS) - 1 + common, _ALL_AGREE, 9, 8, 7, 6, 5, 4, 3, 2],
+            [0, 11, 12, 13, whole, 9, 8, 7, 6, 5, 4, 3, 2],
             default=1,
         )
         return level.astype(np.int8)
@@ -126,8 +124,7 @@ def _how_common(dataset: Dataset, field: FieldSpec) -> tuple[npt.NDArray[np.uint
     """How common each record's date is, 0 to 3, and how many others of the dataset have it; shape (records,)."""
     year, month, day = (dataset.exact[f"{field.name}:{part}"] for part in ("year", "month", "day"))
     whole = (year != 0) & (month != 0) & (day != 0)
-    # The tokens are hashes, of which sums of odd multiples tell the dates apart.
-    codes = (year * np.uint64(3) + month * np.uint64(5) + day * np.uint64(7))[whole]
+    codes = lv.joint_codes(lv.joint_codes(year[whole], month[whole]), day[whole])
     _, of_record, counts = np.unique(codes, return_inverse=True, return_counts=True)
     others = np.zeros(len(dataset), dtype=np.int64)
     others[whole] = counts[of_record] - 1

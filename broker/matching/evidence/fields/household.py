@@ -116,9 +116,9 @@ class HouseholdColumn(Column):
         name, address = codes[self._surname.name], codes[self._address.name]
         given = each if self._given_name is None else codes[self._given_name.name]
         born = each if self._birth_date is None else codes[self._birth_date.name]
-        home = _both(name, address)
-        same_name, same_day = _pairs(_both(home, given)), _pairs(_both(home, born))
-        same_person = _pairs(_both(_both(home, given), born))
+        home = lv.joint_codes(name, address)
+        same_name, same_day = _pairs(lv.joint_codes(home, given)), _pairs(lv.joint_codes(home, born))
+        same_person = _pairs(lv.joint_codes(lv.joint_codes(home, given), born))
         return np.array(
             [
                 len(each) * (len(each) - 1) / 2,
@@ -145,11 +145,6 @@ def household_column(
     return HouseholdColumn(
         surname, address, first.get(Kind.GIVEN_NAME), first.get(Kind.BIRTH_DATE), schema, datasets
     )
-
-
-def _both(one: npt.NDArray[np.uint64], two: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Codes that are equal where both are, and hardly else."""
-    return (one ^ (one >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15) + two
 
 
 def _pairs(codes: npt.NDArray[np.uint64]) -> float:

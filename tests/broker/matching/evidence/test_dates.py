@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,12 +32,7 @@ def dates(n_heaped: int, n: int = N) -> list[dict[str, str | None]]:
 def levels_and_weights(schema, *datasets) -> tuple[list[str], dict[str, float]]:
     """What is said of row 0 of two datasets, row 1 and so on, and what each level weighs without data."""
     column = DateColumn(schema.field("birth_date"), schema, datasets)
-    left, right = (
-        type(data)(
-            **{name: getattr(data, name) for name in data.__slots__} | {"derived": column.derive(data)}
-        )
-        for data in datasets
-    )
+    left, right = (replace(data, derived=column.derive(data)) for data in datasets)
     rows = np.arange(len(left))
     levels = column.levels(left, right, Pairs(rows, rows, len(left) ** 2))
     weights = column.weights(np.bincount(np.ones(1, np.int64), minlength=len(column.labels)))
