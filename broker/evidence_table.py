@@ -8,7 +8,7 @@
     others            share of the probability that other candidates of either record take
     prior, intercept  weights that every pair of the comparison has
     weight:PART, seen:PART      for each part compared; null in a comparison without the part
-    competition       weight that other candidates take from the log odds
+    competition       weight that other candidates take from the log odds, or within a dataset links of either change
 
 ``prior + intercept + weight:... + competition`` is the binary logarithm of the odds ``probability`` stands for.
 """
@@ -120,6 +120,7 @@ def weights_of(row: Mapping[str, Any]) -> dict[str, Any]:
         "intercept": round(row["intercept"], _DIGITS),
         "parts": parts,
         "log_odds": round(log_odds(row), _DIGITS),
+        "within": row["left_dataset"] == row["right_dataset"],
         "others": round(row["others"], 6),
         "competition": round(row["competition"], _DIGITS),
     }

@@ -128,8 +128,8 @@ def explain_pair(run: Run, one: str, two: str) -> Answer:
     dict
         ``left``, ``right`` (dataset and record), ``outcome``, ``linked``, ``why``, ``threshold``,
         ``one_entity``, and ``instead``, the links that either record has to the other's dataset. Where evidence was
-        kept also ``probability``, ``prior``, ``intercept``, ``parts``, ``log_odds``, ``others``, ``competition``;
-        weights in bits.
+        kept also ``probability``, ``prior``, ``intercept``, ``parts``, ``log_odds``, ``within`` (one dataset),
+        ``others``, ``competition``; weights in bits.
 
     Raises
     ------

@@ -19,7 +19,7 @@ class Step:
     name, says : str
         What is weighed, and what was seen of it.
     kind : {"given", "part", "rivals", "total"}
-        What every candidate has; a part compared; what other candidates take; a sum so far.
+        What every candidate has; a part compared; what other records change; a sum so far.
     start, end : float
         In bits of log odds; a total starts at 0.
     """
@@ -42,8 +42,8 @@ def steps(pair: Mapping[str, Any]) -> tuple[Step, ...]:
     Parameters
     ----------
     pair : mapping
-        With ``prior``, ``intercept``, ``parts`` (each with ``part``, ``seen`` and ``weight``), ``others``,
-        ``competition`` and ``probability``; weights in bits.
+        With ``prior``, ``intercept``, ``parts`` (each with ``part``, ``seen`` and ``weight``), ``within``,
+        ``others``, ``competition`` and ``probability``; weights in bits.
     """
     return tuple(_steps(pair))
 
@@ -55,10 +55,18 @@ def _steps(pair: Mapping[str, Any]) -> Iterator[Step]:
     for part in pair["parts"]:
         yield Step(part["part"], part["seen"], "part", level, level := level + part["weight"])
     yield Step("the pair alone", odds(level), "total", 0.0, level)
-    share = pair["others"]
-    says = f"take {100 * share:.1f} % of the probability" if share >= 5e-4 else "take next to nothing"
-    yield Step("other candidates", says, "rivals", level, level := level + pair["competition"])
+    yield Step(*_rivals(pair), "rivals", level, level := level + pair["competition"])
     yield Step("in the end", f"probability {probability(pair['probability'])}", "total", 0.0, level)
+
+
+def _rivals(pair: Mapping[str, Any]) -> tuple[str, str]:
+    """What other records change, by name and in words; within a dataset a record has any number of matches."""
+    share, change = pair["others"], pair["competition"]
+    if pair["within"]:
+        side = ("against", "for")[change > 0]
+        return "links of either", "say nothing" if abs(change) < _FAINT else f"speak {side} one person"
+    says = f"take {100 * share:.1f} % of the probability" if share >= 5e-4 else "take next to nothing"
+    return "other candidates", says
 
 
 def odds(bits: float) -> str:

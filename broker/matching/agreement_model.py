@@ -2,7 +2,7 @@
 
 ::
 
-    care u of the two records   normal, of mean gamma . (fields they lack) and variance 1
+    care u of the two records   normal, of mean gamma . (fields they lack, joined by a third) and variance 1
     factor f errs               P = s(alpha_f + beta_f u), s the logistic function
     its state, if so            P(x_f), whatever the care                cells of `broker.matching.agreement`
     keys shared                 a function of all x_f
@@ -12,7 +12,9 @@ The care is there because careless records err in several fields: were fields ta
 would be missed (Coull and Agresti 1999 count a population so by captures of unequal chance). The model is fitted by EM
 to the candidates weighted by their posteriors, with the matches not seen as missing data (Dempster, Laird and Rubin
 1977, 4.2), on few quadrature points of u. As the unseen are many next to what tells of them EM alone is slow; every
-two rounds are extrapolated (Varadhan and Roland 2008, SQUAREM, third scheme).
+two rounds are extrapolated (Varadhan and Roland 2008, SQUAREM, third scheme). Matches that a third record joins are
+all seen, those that share nothing too; their records may be more careful than others, so that they have a mean of
+their own.
 """
 
 from __future__ import annotations
@@ -54,11 +56,13 @@ Bits = npt.NDArray[np.uint32]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Matches that lack the same keys.
+    """Matches that lack the same keys, and are known in the same way.
 
     Attributes
     ----------
     probed : bool
+    joined : bool
+        Whether a third record joins the two of each, so that they are known whatever they share.
     missing, absent : int
         Keys; and fields of which another may stand in, see `Grid.of_several`.
     there : ndarray of float64, shape (fields,)
@@ -72,6 +76,7 @@ class Group:
     """
 
     probed: bool
+    joined: bool
     missing: int
     absent: int
     there: Floats
@@ -117,8 +122,11 @@ class Model:
         self._err = self._err_prior.copy()  # alpha and beta of each factor
         self._splits = [prior[1:] / prior[1:].sum() for prior in grid.priors]
         totals, absent = np.array([g.total for g in groups]), 1 - np.stack([g.there for g in groups])
-        self._lacks = absent - totals @ absent / totals.sum()
-        self._gap = np.full(len(grid.loads), _GAP)
+        joined = np.array([[float(group.joined)] for group in groups])
+        lacks = np.hstack([absent, joined])
+        self._lacks = lacks - totals @ lacks / totals.sum()
+        self._gap_prior = np.append(np.full(len(grid.loads), _GAP), 0.0)
+        self._gap = self._gap_prior.copy()
         read = np.flatnonzero(grid.lost.any(axis=0))
         self._lost = grid.lost[:, read] * grid.loads[read]
         self._there = [group.there[read] for group in groups]
@@ -128,7 +136,7 @@ class Model:
         self._p_near = self._nearness()
 
     def fit(self) -> tuple[float, float]:
-        """Fit, and give the expected matches missed among the probed, and among the others."""
+        """Fit, and give the expected matches missed among the probed, and among the others; of those not joined."""
         moved = np.inf
         for _ in range(MAX_TURNS):
             start = self._pack()
@@ -173,10 +181,11 @@ class Model:
             p_near = self._p_near[number]
             cells_far = cells if p_near is None else cells * (1 - p_near)
             p_far_set = sums(sets, cells_far, len(far))
-            lost = min(float(p_far_set[0]), 1 - _LEAST_FOUND)
-            far = far.copy()
-            far[0] = (far.sum() + near.sum()) * lost / (1 - lost)
-            missed[0 if group.probed else 1] += far[0]
+            if not group.joined:
+                lost = min(float(p_far_set[0]), 1 - _LEAST_FOUND)
+                far = far.copy()
+                far[0] = (far.sum() + near.sum()) * lost / (1 - lost)
+                missed[0 if group.probed else 1] += far[0]
             is_far = (far / np.maximum(p_far_set, 1e-300))[sets]
             if p_near is None:
                 per_chance[number] = is_far
@@ -223,10 +232,11 @@ class Model:
         ]
 
     def _learn_care(self, found: Floats) -> None:
-        """Regress the care on what is missing; ``found`` is matches by group and node."""
+        """Regress the care on what is missing and on being joined; ``found`` is matches by group and node."""
         n, care, lacks = found.sum(axis=1), found @ _NODES, self._lacks
         hessian = (lacks.T * n) @ lacks + _GAP_FIRMNESS * np.eye(lacks.shape[1])
-        self._gap = _GAP + np.linalg.solve(hessian, lacks.T @ (care - n * lacks.sum(axis=1) * _GAP))
+        unexplained = care - n * (lacks @ self._gap_prior)
+        self._gap = self._gap_prior + np.linalg.solve(hessian, lacks.T @ unexplained)
 
     def _learn_errors(self, found: Floats) -> None:
         """What of the factors errs, and how; ``found`` is matches by node and cell."""

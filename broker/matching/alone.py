@@ -2,30 +2,33 @@
 
 Between two datasets the pairs within either show what strangers look like. Within one that may hold duplicates none
 are known to be strangers: relatives are like damaged copies, and if all that are doubtful were taken for strangers no
-damaged copy would be found. What tells them apart is a third record. Say one of the two is surely the same person as a
+damaged copy would be found. What tells them apart are other records. Say one of the two is surely the same person as a
 third. If the other one surely is as well, they are one person, however little they are alike; if it is not, they are
-rather two, as a record of the same person would mostly be found by both. So the weights are learned from all candidates
-by EM, whose E-step is::
+rather two, as a record of the same person would mostly be found by both. And where neither is surely anybody's, it
+matters how many records people have: if most of those found twice are found more often, two lone records are rather
+two people; if nobody has a third record and all but a few have a second, the few belong together. So the weights are
+learned from all candidates by EM, whose E-step is::
 
     p       by the weights, as always
-    q       at least .99                  if some third record is surely the same person as both
-            p (1 - s/2) / (1 - p s/2)     if there is one that surely is the same as one of them, and none as both
-            p                             if there is none
+    q       at least .99                      if some third record is surely the same person as both
+            odds of p  *  (1 - s/2) t / c     if there is one that surely is the same as one of them, and none as both
+            odds of p  *  (1 - t) / (1 - c)   if there is none
 
-``s`` is the share of the sure pairs with a third record for which it is surely both. Half of it, because where two
-records of a person are little alike it is as likely as not the other one that is damaged, and then a third is no more
-like it. Where nobody has three records nothing is learned, and the default weights stand; so they do where less is
-believed in the end than was sure at first, for then the weights cannot tell a damaged record from another person's.
+``t`` is the share of the sure pairs with a third record, ``c`` that of random pairs, and ``s`` the share of the former
+for which it is surely both. Half of it, because where two records of a person are little alike it is as likely as not
+the other one that is damaged, and then a third is no more like it. Where few records are linked none of this tells, and
+the default weights hardly move; they stand where less is believed in the end than was sure at first, for then weights
+cannot tell a damaged record from another person's.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import coo_array
 
-from broker.matching.candidates import Flags
+from broker.matching.candidates import Flags, Pairs
 from broker.matching.evidence.model import Feature, Floats, default_weights, sums
 from broker.matching.regression import Regression
 from broker.matching.weigh import Between, Fit, settle
@@ -34,8 +37,10 @@ SURE = 0.9
 """Least posterior of two records that are surely one person."""
 MAX_TURNS = 40
 TOLERANCE = 1e-3
-_BY_A_THIRD = 0.99  # posterior of a pair that a third record joins
-_LIKELY = 1e-4  # pairs of a lower posterior are left as they are
+JOINED = 0.99
+"""Least posterior of a pair that a third record joins."""
+_LIKELY = 1e-4  # a pair of a lower posterior is not joined by a third record; that one may be the mistake
+_PRIOR_PAIRS = 2.0  # sure pairs that speak for a share with a third as among random pairs
 
 
 def learn_alone(within: Between, features: tuple[Feature, ...], *, seed: int = 0) -> Fit:
@@ -70,36 +75,86 @@ def learn_alone(within: Between, features: tuple[Feature, ...], *, seed: int = 0
         turns += 1
         posterior = by_a_third(within, fit.posterior)
         matches = sums(within.of_pair, posterior * within.weight, n_patterns)
-        odds = np.log(max(float(matches.sum()), 1e-9) / n_possible)
+        odds = prior[0] = np.log(max(float(matches.sum()), 1e-9) / n_possible)
         beta = np.concatenate([[fit.intercept + odds], fit.weights])
         beta = regression.improve(beta, prior, matches, steps=4)
         before, fit = fit.n_matches, settle(within, beta[1:], float(beta[0] - odds))
         converged = abs(fit.n_matches - before) <= TOLERANCE * before
     if fit.n_matches < float((default.posterior * within.weight)[default.posterior >= SURE].sum()):
-        return default
-    return replace(fit, rounds=turns, converged=converged)
+        fit, turns, converged = default, default.rounds, default.converged
+    posterior = by_a_third(within, fit.posterior)
+    n_matches = float(posterior @ within.weight)
+    return replace(fit, posterior=posterior, n_matches=n_matches, rounds=turns, converged=converged)
+
+
+@dataclass(frozen=True, slots=True)
+class Thirds:
+    """What third records tell of pairs, by who is surely the same person.
+
+    Attributes
+    ----------
+    joined, apart : ndarray of bool, shape (pairs,)
+        Candidates for which a third record is surely both; and those for which one is surely either, and none both.
+    unseen : Pairs
+        Pairs that a third record joins and that are no candidates.
+    share : float
+        Of the sure pairs that have a third record, those that it joins.
+    among_matches, among_strangers : float
+        Shares of the sure pairs, and of random pairs, that have a third record.
+    """
+
+    joined: Flags
+    apart: Flags
+    unseen: Pairs
+    share: float
+    among_matches: float
+    among_strangers: float
+
+
+def thirds(within: Between, posterior: Floats) -> Thirds:
+    """Find third records; ``posterior`` is of each candidate, shape (pairs,)."""
+    pairs, n = within.pairs, within.shape[0]
+    left, right, sure = pairs.left, pairs.right, posterior >= SURE
+    ends = np.concatenate([left[sure], right[sure]]), np.concatenate([right[sure], left[sure]])
+    known = coo_array((np.ones(len(ends[0]), dtype=np.int64), ends), shape=(n, n)).tocsr()
+    by_way = (known @ known).tocoo()
+    one, two = by_way.row.astype(np.int64), by_way.col.astype(np.int64)
+    codes = np.unique((one * n + two)[one < two])
+    mine = left * n + right
+    joined = (posterior > _LIKELY) & np.isin(mine, codes)
+    n_each = np.bincount(ends[0], minlength=n)
+    apart = ~joined & (n_each[left] + n_each[right] > 2 * sure)
+    unseen = codes[~np.isin(codes, mine)]
+    n_sure, n_joined, n_apart = (int(some.sum()) for some in (sure, sure & joined, sure & apart))
+    among_strangers = 1 - (((n_each == 0).sum() + 1) / (n + 2)) ** 2
+    return Thirds(
+        joined,
+        apart,
+        Pairs(unseen // n, unseen % n, pairs.n_possible),
+        share=n_joined / max(n_joined + n_apart, 1),
+        among_matches=(n_joined + n_apart + _PRIOR_PAIRS * among_strangers) / (n_sure + _PRIOR_PAIRS),
+        among_strangers=float(among_strangers),
+    )
 
 
 def by_a_third(within: Between, posterior: Floats) -> Floats:
     """Posteriors of the pairs, given also who is surely the same person as either of the two; shape (pairs,)."""
-    sure = posterior >= SURE
-    joined, apart = _thirds(within, posterior, sure)
-    n_told = int((sure & (joined | apart)).sum())
-    share = float((sure & joined).sum()) / n_told if n_told else 0.0
-    missed = 1 - share / 2
-    given: Floats = np.where(apart, posterior * missed / (1 - posterior * (1 - missed)), posterior)
-    given[joined] = np.maximum(posterior[joined], _BY_A_THIRD)
-    given[sure] = posterior[sure]
-    return given
+    found, sure = thirds(within, posterior), posterior >= SURE
+    has_third = (1 - found.share / 2) * found.among_matches / found.among_strangers
+    has_none = (1 - found.among_matches) / (1 - found.among_strangers)
+    ratio = posterior * np.where(found.apart, has_third, has_none)
+    told: Floats = ratio / (1 - posterior + ratio)
+    told[found.joined] = np.maximum(posterior[found.joined], JOINED)
+    told[sure] = posterior[sure]
+    return told
 
 
-def _thirds(within: Between, posterior: Floats, sure: Flags) -> tuple[Flags, Flags]:
-    """Whether a third record is surely both of a pair's; and whether there is one, and none is surely both."""
-    left, right, n = within.pairs.left, within.pairs.right, within.shape[0]
-    ends = np.concatenate([left[sure], right[sure]]), np.concatenate([right[sure], left[sure]])
-    known = coo_array((np.ones(len(ends[0]), dtype=np.int64), ends), shape=(n, n)).tocsr()
-    by_way = (known @ known).tocoo()
-    likely = posterior > _LIKELY
-    joined = likely & np.isin(left * n + right, by_way.row.astype(np.int64) * n + by_way.col)
-    n_each = np.bincount(ends[0], minlength=n)
-    return joined, likely & ~joined & (n_each[left] + n_each[right] > 2 * sure)
+def most_unseen(within: Between, posterior: Floats, found: Thirds) -> float:
+    """Matches that there can be besides the candidates and the unseen pairs, by the records that have none.
+
+    Of the matches a share has no third record; these take two such records each.
+    """
+    lone = np.ones(within.shape[0])
+    for rows in (within.pairs.left, within.pairs.right):
+        np.multiply.at(lone, rows, 1 - posterior)
+    return float(lone.sum()) / 2 / (1 - found.among_matches)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from broker.matching import missed, quality, resolve, weigh
+from broker.matching import alone, missed, quality, resolve, weigh
 from broker.matching.candidates import CappedKey, Flags, Pairs, Rows
 from broker.matching.compare import Compared
 from broker.matching.dataset import Dataset
@@ -161,9 +161,12 @@ def conclude(compared: Compared, weighed: Weighed, *, threshold: float, seed: in
     with clock("estimate"):
         probed = pairs.left < plan.cross.n_probed
         n_looked = plan.cross.n_probed if evidence.compares_filters else 0
-        some, likely = missed.likely_matches(left, right, found, fit.posterior, n_probed=n_looked)
+        thirds = alone.thirds(between, fit.posterior) if itself else None
+        some, likely = missed.likely_matches(
+            left, right, found, fit.posterior, n_probed=n_looked, thirds=thirds
+        )
         n_keys = np.zeros(len(pairs), dtype=np.int64)  # 0 for those that are hardly a match
-        n_keys[some] = np.bitwise_count(likely.shared)
+        n_keys[some] = np.bitwise_count(likely.shared[likely.seen])
         without_key = missed.share_without_key(left, right)
         by_model = missed.expected_missed(likely, left.schema, without_key=without_key)
         n_missed = (
@@ -173,6 +176,8 @@ def conclude(compared: Compared, weighed: Weighed, *, threshold: float, seed: in
             if by_model is None
             else by_model
         )
+        if thirds is not None:
+            n_missed = min(n_missed, len(thirds.unseen) + alone.most_unseen(between, fit.posterior, thirds))
         by_filter = fit.posterior * (found.from_filter & probed)
         bucket_recall = (
             float(by_filter @ found.from_bucket / max(by_filter.sum(), 1e-300))

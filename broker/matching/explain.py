@@ -7,8 +7,9 @@
 
 The prior is ``-log o`` (see `broker.matching.weigh.odds_against`), the intercept is the fit's, a part the sum of
 weight times feature over its features, and the competition ``-log(1 + others / o)``, where ``others`` is the sum of
-the likelihood ratios of all other candidates of either record that has at most one match. Nearly all candidates are
-strangers that nobody asks about, so this is kept for few of them.
+the likelihood ratios of all other candidates of either record that has at most one match. Of a dataset alone, whose
+records have any number of matches, it is what third records tell (see `broker.matching.alone`). Nearly all candidates
+are strangers that nobody asks about, so this is kept for few of them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ LEAST_POSTERIOR = 0.01
 """Besides the links those candidates are explained that have this posterior, or would have even odds without rivals."""
 MOST_PER_RECORD = 5
 """Of these, the best of each record: so many that nobody asks for more, and never many times the links."""
+_LEAST = 1e-9  # from 0 and 1, for log odds
+_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Explained:
     others : ndarray of float64, shape (pairs,)
         Share of the probability that other candidates of either record take.
     competition : ndarray of float64, shape (pairs,)
-        What these take from the log odds.
+        What these take from the log odds; or what third records add to them or take.
     prior, intercept : float
         Of every pair.
     pattern : ndarray of int64, shape (pairs,)
@@ -122,6 +125,9 @@ def explain(
 
     ratio = weigh.ratios(log_ratio)
     others = _others(between, kept, ratio)
+    competition = -np.log1p(others / fit.odds)
+    if not any(between.exclusive):
+        competition = _by_thirds(log_ratio[of_pair[kept]] - np.log(fit.odds), fit.posterior[kept])
     used, pattern = np.unique(of_pair[kept], return_inverse=True)
     parts = by_part(evidence.features)
     weights = np.empty((len(used), len(parts)))
@@ -132,13 +138,20 @@ def explain(
         posterior=fit.posterior[kept],
         chosen=is_chosen[kept],
         others=others / (fit.odds + ratio[of_pair[kept]] + others),
-        competition=-np.log1p(others / fit.odds),
+        competition=competition,
         prior=-float(np.log(fit.odds)),
         intercept=fit.intercept,
         pattern=pattern.astype(np.int64),
         weights=weights,
         seen=evidence.describe(vectors[used]),
     )
+
+
+def _by_thirds(log_odds: Floats, posterior: Floats) -> Floats:
+    """What the posterior's log odds are more than those of the pair alone; 0 where the posterior is just these."""
+    known = np.clip(posterior, _LEAST, 1 - _LEAST)
+    more = np.log(known / (1 - known)) - log_odds
+    return np.asarray(np.where((posterior > 1 - _LEAST) | (np.abs(more) < _ROUNDING), 0.0, more))
 
 
 def _first(rows: Rows, rank: Rows) -> Flags:

@@ -4,7 +4,8 @@ A match becomes a candidate if it shares a match key, or is near by filter where
 are a truncated sample of the matches, and what it lacks can be told from how the matches that share few keys shade off
 into those that share none. Keys overlap, so that their number tells it badly; `broker.matching.agreement_model` has
 them as what they are, conjunctions of parts. Keys that a side lacks tell nothing: matches are grouped by the keys
-missing, and the groups, whose numbers are free, share all else.
+missing, and the groups, whose numbers are free, share all else. Within a dataset there is a part that is not truncated:
+two records that are surely one person with a third, candidates or not.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import numpy.typing as npt
 
 from broker.matching.agreement import Grid, grid_of
 from broker.matching.agreement_model import Group, Model
-from broker.matching.candidates import Flags, Found, shared_keys
+from broker.matching.alone import JOINED, Thirds
+from broker.matching.candidates import Flags, Found, Pairs, shared_keys
 from broker.matching.dataset import Dataset
 from broker.matching.evidence.model import Floats, sums
 from pprl.schema import Schema
@@ -37,7 +39,7 @@ Bits = npt.NDArray[np.uint32]
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Candidates, as far as they may match.
+    """Candidates, as far as they may match; and pairs that are none and match all the same.
 
     Attributes
     ----------
@@ -50,6 +52,10 @@ class Matches:
         Found by filter.
     probed : ndarray of bool, shape (pairs,)
         Whether the pair would be a candidate for being near, whatever keys it shares.
+    joined : ndarray of bool, shape (pairs,)
+        Whether a third record joins the two, so that they are known whatever they share.
+    seen : ndarray of bool, shape (pairs,)
+        Whether it is a candidate.
     """
 
     posterior: Floats
@@ -59,6 +65,8 @@ class Matches:
     one_sided: Bits
     near: Flags
     probed: Flags
+    joined: Flags
+    seen: Flags
 
     def __len__(self) -> int:
         return len(self.posterior)
@@ -69,7 +77,13 @@ class Matches:
 
 
 def likely_matches(
-    left: Dataset, right: Dataset, found: Found, posterior: Floats, *, n_probed: int
+    left: Dataset,
+    right: Dataset,
+    found: Found,
+    posterior: Floats,
+    *,
+    n_probed: int,
+    thirds: Thirds | None = None,
 ) -> tuple[npt.NDArray[np.int64], Matches]:
     """Candidates of more than a negligible posterior, and where they are among all.
 
@@ -83,20 +97,35 @@ def likely_matches(
         Of each candidate.
     n_probed : int
         Of the left rows, how many were compared by filter with all others.
+    thirds : Thirds, optional
+        Of pairs within a dataset. The pairs that they join and that are no candidates come last.
     """
     some = np.flatnonzero(posterior > HARDLY)
-    pairs = found.pairs.some(some)
+    pairs, is_near, is_joined = found.pairs.some(some), found.from_filter[some], np.zeros(len(some), np.bool_)
+    value = posterior[some]
+    if thirds is not None:
+        more = thirds.unseen
+        pairs = Pairs(
+            np.concatenate([pairs.left, more.left]),
+            np.concatenate([pairs.right, more.right]),
+            pairs.n_possible,
+        )
+        is_near = np.append(is_near, np.zeros(len(more), np.bool_))
+        is_joined = np.append(thirds.joined[some], np.ones(len(more), np.bool_))
+        value = np.append(value, np.full(len(more), JOINED))
     shared, missing = shared_keys(left, right, pairs)
     one, two = left.presence[pairs.left], right.presence[pairs.right]
     all_fields = np.uint32((1 << len(left.schema.fields)) - 1)
     return some, Matches(
-        posterior[some],
+        value,
         shared,
         missing,
         ~(one & two) & all_fields,
         one ^ two,
-        found.from_filter[some],
+        is_near,
         pairs.left < n_probed,
+        is_joined,
+        np.arange(len(pairs)) < len(some),
     )
 
 
@@ -136,26 +165,30 @@ def expected_missed(matches: Matches, schema: Schema, *, without_key: float = 0.
     if grid is None:
         return None
     by_key = matches.shared != 0
+    unseen = float(matches.posterior[~matches.seen].sum())
     # What only buckets found among rows that were not probed is no part of the sample.
-    groups, rest = _grouped(matches.some(by_key | matches.probed), grid, len(schema.match_keys))
+    sample = by_key | matches.probed | matches.joined
+    groups, rest = _grouped(matches.some(sample), grid, len(schema.match_keys))
     if not groups:
-        return 0.0
+        return unseen
     probed, others = Model(grid, groups).fit()
     more = 1 + rest / sum(group.total for group in groups)
     at_random = min(without_key, _MAX_UNREACHABLE)
     by_key_elsewhere = float(matches.posterior[by_key & ~matches.probed].sum())
     elsewhere = others * more
     elsewhere += (by_key_elsewhere + elsewhere) * at_random / (1 - at_random)
-    met_otherwise = float(matches.posterior[~by_key & ~matches.probed].sum())
-    return probed * more + max(elsewhere - met_otherwise, 0.0)
+    met_otherwise = float(matches.posterior[~sample].sum())
+    return unseen + probed * more + max(elsewhere - met_otherwise, 0.0)
 
 
 def _grouped(matches: Matches, grid: Grid, n_keys: int) -> tuple[list[Group], float]:
     """The most frequent groups, and the number of matches in others."""
     n_most = int(np.clip(_MAX_GROUP_CELLS // len(grid), 4, MAX_GROUPS))
-    lacks = matches.missing.astype(np.uint64) | matches.probed.astype(np.uint64) << np.uint64(63)
-    lacks |= (matches.absent & np.uint32(grid.of_several)).astype(np.uint64) << np.uint64(32)
-    codes, of_pair = np.unique(lacks, return_inverse=True)
+    absent, of_absent = np.unique(matches.absent & np.uint32(grid.of_several), return_inverse=True)
+    kinds = matches.missing.astype(np.uint64) | of_absent.astype(np.uint64) << np.uint64(32)
+    kinds |= matches.probed.astype(np.uint64) << np.uint64(62)
+    kinds |= matches.joined.astype(np.uint64) << np.uint64(63)
+    codes, of_pair = np.unique(kinds, return_inverse=True)
     weights = sums(of_pair, matches.posterior, len(codes))
     kept = [n for n in np.lexsort((codes, -weights)).tolist()[:n_most] if weights[n] > 0]
     place = np.full(len(codes), -1)
@@ -166,12 +199,12 @@ def _grouped(matches: Matches, grid: Grid, n_keys: int) -> tuple[list[Group], fl
     totals = weights[kept]
     there, one_sided = np.ones((len(kept), len(grid.loads))), np.zeros(len(kept))
     for field, load in enumerate(grid.loads):
-        absent, one = (
+        neither, one = (
             sums(of_pair, some.posterior * (bits >> np.uint32(field) & np.uint32(1)), len(kept)) / totals
             for bits in (some.absent, some.one_sided)
         )
-        there[:, field] -= absent
-        one_sided += load * (_ABSENT * absent if grid.apart else one)
+        there[:, field] -= neither
+        one_sided += load * (_ABSENT * neither if grid.apart else one)
     sets, of_set = np.unique(of_pair.astype(np.uint64) << np.uint64(32) | some.shared, return_inverse=True)
     known_near = some.near & some.probed
     near = sums(of_set, some.posterior * known_near, len(sets))
@@ -181,9 +214,10 @@ def _grouped(matches: Matches, grid: Grid, n_keys: int) -> tuple[list[Group], fl
         mine = sets >> np.uint64(32) == number
         groups.append(
             Group(
-                probed=bool(code >> 63),
+                probed=bool(code >> 62 & 1),
+                joined=bool(code >> 63),
                 missing=code & ((1 << n_keys) - 1),
-                absent=code >> 32 & 0x7FFFFFFF,
+                absent=int(absent[code >> 32 & 0x3FFFFFFF]),
                 there=there[number],
                 one_sided=float(one_sided[number]),
                 shared=(sets[mine] & np.uint64(0xFFFFFFFF)).astype(np.uint32),

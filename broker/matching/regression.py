@@ -15,6 +15,7 @@ CROSS_SHARE = 0.25
 Where the two sites write things differently the pairs within do not see it, and a difference of style would be
 taken for evidence; where there are few records the pairs between say little. A quarter loses neither.
 """
+_INTERCEPT_FIRMNESS = 0.3  # in 1/nats^2; the weights are to say it all, which few matches would not see to
 _MAX_STEP = 3.0  # nats in one Newton step
 _MAX_PATTERNS = 400_000  # that the regression learns from; beyond, those of least count are sampled
 
@@ -32,7 +33,7 @@ class Regression:
         firmness: list[float],
         seed: int,
     ) -> None:
-        self._firmness = np.array([1e-6, *firmness])  # the intercept is free
+        self._firmness = np.array([_INTERCEPT_FIRMNESS, *firmness])
         random = np.random.default_rng(seed)
         self._rows, self._scale = _sampled(cross_weight, random)
         null_rows, null_scale = _sampled(null_weight, random)

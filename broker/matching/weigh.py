@@ -220,6 +220,7 @@ def fit(between: Between, strangers: Strangers, features: tuple[Feature, ...], *
     converged, rounds = False, 0
     for rounds in range(1, MAX_ROUNDS + 1):
         n_matches = float(np.clip(total, least, most))
+        prior[0] = np.log(n_matches / n_possible)
         beta = regression.improve(beta, prior, matches, steps=8 if rounds == 1 else 2)
         before = total
         log_ratio = _linear(between.features, beta) - np.log(n_matches / n_possible)

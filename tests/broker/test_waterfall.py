@@ -17,6 +17,7 @@ def test_steps_hang_together(weights, intercept, competition, others):
         "prior": -10.5,
         "intercept": intercept,
         "parts": [{"part": f"p{k}", "seen": "equal", "weight": w} for k, w in enumerate(weights)],
+        "within": False,
         "others": others,
         "competition": competition,
         "probability": 0.25,
@@ -98,8 +99,20 @@ def test_what_others_take(others, said):
         "prior": -3.0,
         "intercept": 0.0,
         "parts": [],
+        "within": False,
         "others": others,
         "competition": -0.1,
         "probability": 0.1,
     }
     assert steps(pair)[-2].says == said
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(0.001, "say nothing"), (2.0, "speak for one person"), (-2.0, "speak against one person")],
+)
+def test_what_links_of_either_say_within_a_dataset(change, said):
+    pair = {"prior": -3.0, "intercept": 0.0, "parts": [], "within": True, "others": 0.0}
+    step = steps({**pair, "competition": change, "probability": 0.1})[-2]
+    assert (step.name, step.says, step.kind) == ("links of either", said, "rivals")
+    assert step.weight == pytest.approx(change)

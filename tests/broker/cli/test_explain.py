@@ -148,7 +148,7 @@ def test_a_pair_within_a_dataset(run):
     row = one_with(run, "linked", left_dataset="c", right_dataset="c")
     answer = asked(run, row["right_record"], row["left_record"])
     assert answer["linked"]
-    assert (answer["others"], answer["competition"]) == (0, 0)
+    assert (answer["within"], answer["others"], answer["competition"]) == (True, 0, 0)
     assert answer["one_entity"]
 
 

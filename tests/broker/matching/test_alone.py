@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.matching import alone
-from broker.matching.alone import SURE, by_a_third, learn_alone
+from broker.matching.alone import SURE, by_a_third, learn_alone, most_unseen, thirds
 from broker.matching.candidates import Pairs
 from broker.matching.evidence.model import Feature, default_weights, patterns
 from broker.matching.weigh import Between, settle
@@ -50,23 +50,31 @@ def test_third_records_one_by_one(case):
     n, p = case
     sure = {frozenset(pair) for pair, value in p.items() if value >= SURE}
     both, one = {}, {}
-    for i, j in p:
-        thirds = [({i, k} in sure, {j, k} in sure) for k in range(n) if k not in (i, j)]
-        both[i, j] = any(a and b for a, b in thirds)
-        one[i, j] = any(a or b for a, b in thirds)
-    told = [pair for pair in p if frozenset(pair) in sure and one[pair]]
-    share = sum(both[pair] for pair in told) / max(len(told), 1)
+    for i, j in itertools.combinations(range(n), 2):
+        thirds_of = [({i, k} in sure, {j, k} in sure) for k in range(n) if k not in (i, j)]
+        both[i, j] = any(a and b for a, b in thirds_of)
+        one[i, j] = any(a or b for a, b in thirds_of)
+    n_with = sum(one[pair] for pair in p if frozenset(pair) in sure)
+    n_joined = sum(both[pair] for pair in p if frozenset(pair) in sure)
+    lone = n - len(set().union(*sure))
+    strangers = 1 - ((lone + 1) / (n + 2)) ** 2
+    matches = (n_with + 2 * strangers) / (len(sure) + 2)
+    share = n_joined / max(n_with, 1)
     expected = []
     for pair, value in p.items():
-        if frozenset(pair) in sure or not one[pair] or value < 1e-3:
-            expected.append(value)
-        elif both[pair]:
-            expected.append(max(value, 0.99))
-        else:
-            odds = value / (1 - value) * (1 - share / 2)
-            expected.append(odds / (1 + odds))
-    found = by_a_third(within_of(list(p), n), np.array(list(p.values())))
-    np.testing.assert_allclose(found, expected)
+        factor = (1 - share / 2) * matches / strangers if one[pair] else (1 - matches) / (1 - strangers)
+        odds = value / (1 - value) * factor
+        likely = both[pair] and value > 1e-4
+        expected.append(value if value >= SURE else max(value, 0.99) if likely else odds / (1 + odds))
+    within, posterior = within_of(list(p), n), np.array(list(p.values()))
+    np.testing.assert_allclose(by_a_third(within, posterior), expected)
+    found = thirds(within, posterior)
+    unseen = sorted(pair for pair, joined in both.items() if joined and pair not in p)
+    assert list(zip(found.unseen.left.tolist(), found.unseen.right.tolist(), strict=True)) == unseen
+    assert found.joined.tolist() == [both[pair] and value > 1e-4 for pair, value in p.items()]
+    assert not (found.joined & found.apart).any()
+    lone_by_chance = sum(np.prod([1 - v for pair, v in p.items() if record in pair]) for record in range(n))
+    assert most_unseen(within, posterior, found) == pytest.approx(lone_by_chance / 2 / (1 - matches))
 
 
 N_FIELDS = 6
@@ -122,11 +130,28 @@ def test_relatives_are_kept_apart_by_third_records():
     assert after.posterior[truth].mean() > 0.9
 
 
-def test_without_third_records_the_default_weights_stand():
-    within, _, _ = a_register(n_people=80, copies=2, error=0.1)
+def test_where_all_have_two_records_the_few_left_over_belong_together():
+    within, truth, _ = a_register(n_people=80, copies=2, error=0.15)
     before, after = by_default(within), learn_alone(within, FEATURES)
-    np.testing.assert_allclose(after.weights, before.weights, atol=0.05)
-    assert after.n_matches == pytest.approx(before.n_matches, rel=0.02)
+    assert (before.posterior[truth] >= 0.5).mean() < 0.9
+    assert (after.posterior[truth] >= 0.5).mean() > 0.95
+    assert truth[after.posterior >= 0.5].mean() > 0.99
+
+
+def test_where_most_have_many_records_two_lone_ones_are_rather_two_people():
+    many, truth, _ = a_register(n_people=100, copies=[4] * 20 + [1] * 80, error=0.1)
+    records = np.arange(80, 160)
+    lone = np.isin(many.pairs.left, records) & np.isin(many.pairs.right, records)
+    assert not truth[lone].any()
+    posterior = np.where(lone, 0.3, by_default(many).posterior)
+    assert by_a_third(many, posterior)[lone].max() < 0.05
+
+
+def test_where_few_have_two_records_the_default_weights_stand():
+    within, _, _ = a_register(n_people=300, copies=[2] * 12 + [1] * 288, error=0.1)
+    before, after = by_default(within), learn_alone(within, FEATURES)
+    np.testing.assert_allclose(after.weights, before.weights, atol=0.1)
+    assert after.n_matches == pytest.approx(before.n_matches, rel=0.1)
 
 
 def test_default_weights_stand_where_less_is_believed_than_was_sure_by_them(monkeypatch):
@@ -135,7 +160,7 @@ def test_default_weights_stand_where_less_is_believed_than_was_sure_by_them(monk
     monkeypatch.setattr(alone, "by_a_third", lambda _within, posterior: 0.01 * posterior)
     after = learn_alone(within, FEATURES)
     assert np.array_equal(after.weights, before.weights)
-    assert np.array_equal(after.posterior, before.posterior)
+    assert np.array_equal(after.posterior, 0.01 * before.posterior)
 
 
 def test_turns_run_out(monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from broker.matching import agreement, agreement_model
 from broker.matching.agreement import grid_of
+from broker.matching.alone import JOINED, Thirds
 from broker.matching.candidates import Found, Pairs, shared_keys
 from broker.matching.missed import Matches, expected_missed, likely_matches, share_without_key
 
@@ -20,7 +23,7 @@ TOKENS = a_schema("tokens", NAMES)
 STANDARD = a_schema("standard", NAMES)
 
 
-def drawn(schema, n, *, seed, uneven=1.0, filters=False, probed=True, lacking=0.0):
+def drawn(schema, n, *, seed, uneven=1.0, filters=False, probed=True, lacking=0.0, joining=0.0):
     """Matches as the model has them, with the true number that is not among the candidates."""
     grid, random = grid_of(schema), np.random.default_rng(seed)
     lacks = random.random((n, len(schema.field_names))) < lacking
@@ -51,9 +54,11 @@ def drawn(schema, n, *, seed, uneven=1.0, filters=False, probed=True, lacking=0.
     near = (random.random(n) < 1 / (1 + np.exp(1.5 * load - 6))) & filters
     was_probed = np.full(n, probed) if isinstance(probed, bool) else random.random(n) < probed
     seen = (shared != 0) | (near & was_probed)
-    everything = Matches(np.ones(n), shared, missing, absent, absent, near & was_probed, was_probed)
+    found = near & was_probed
+    joined = (random.random(n) < joining) & (care > -0.5)
+    everything = Matches(np.ones(n), shared, missing, absent, absent, found, was_probed, joined, seen)
     never = (missing == (1 << len(schema.match_keys)) - 1) & ~was_probed  # seen in no way, and not told of
-    return everything.some(seen), int((~seen & ~never).sum())
+    return everything.some(seen | joined), int((~seen & ~never).sum())
 
 
 # Few are missed and what tells of them is faint: of 60,000 matches the number is known to some 15 %.
@@ -87,6 +92,19 @@ def test_care_is_what_tells_of_them():
         assert expected_missed(matches, TOKENS) < 0.67 * n_missed
 
 
+@pytest.mark.parametrize("changes", [{"filters": True}, {"probed": False}])
+def test_matches_that_a_third_record_joins_are_all_known(changes):
+    """Those of them that share nothing are counted, and tell how many of the others do."""
+    matches, n_missed = drawn(STANDARD, 60_000, seed=7, joining=0.6, **changes)
+    n_known = int((~matches.seen).sum())
+    assert 0.2 * n_missed < n_known < n_missed
+    found = expected_missed(matches, STANDARD)
+    assert found > n_known
+    assert found == pytest.approx(n_missed, rel=0.15)
+    alone = matches.some(matches.joined)
+    assert expected_missed(alone, STANDARD) == pytest.approx(n_known)
+
+
 @budget(max_examples=4, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_order_does_not_matter(random):
@@ -107,7 +125,8 @@ def test_half_a_match_is_half_a_match():
 def of_keys(shared, *, near=False, n=100):
     """Matches that share the same keys, nothing missing."""
     words = np.zeros(n, dtype=np.uint32)
-    return Matches(np.ones(n), words + np.uint32(shared), words, words, words, words == near, words == 0)
+    yes = words == 0
+    return Matches(np.ones(n), words + np.uint32(shared), words, words, words, yes == near, yes, ~yes, yes)
 
 
 def test_little_to_go_by():
@@ -116,11 +135,9 @@ def test_little_to_go_by():
     everything = (1 << len(STANDARD.match_keys)) - 1
     assert 0 <= expected_missed(of_keys(everything), STANDARD) < 2
     all_near = of_keys(everything)
-    all_near = Matches(
-        *(getattr(all_near, n) for n in Matches.__slots__[:5]), all_near.probed, all_near.probed
-    )
+    all_near = replace(all_near, near=all_near.probed)
     assert 0 <= expected_missed(all_near, STANDARD) < 1
-    by_filter_alone = Matches(*(getattr(of_keys(0), n) for n in Matches.__slots__[:5]), *2 * (all_near.near,))
+    by_filter_alone = replace(of_keys(0), near=all_near.probed)
     assert 0 < expected_missed(by_filter_alone, STANDARD) < 100_000
     one = of_keys(1, n=1)
     assert 0 < expected_missed(one, STANDARD) < 5
@@ -137,10 +154,8 @@ def test_what_only_buckets_found_is_not_missed():
     matches, n_missed = drawn(TOKENS, 20_000, seed=3, probed=False)
     n_met = n_missed // 2
     met = of_keys(0, near=False, n=n_met)
-    both = Matches(
-        *(np.concatenate([getattr(matches, n), getattr(met, n)]) for n in Matches.__slots__[:6]),
-        np.zeros(len(matches) + n_met, dtype=bool),
-    )
+    met = replace(met, probed=~met.probed)
+    both = Matches(*(np.concatenate([getattr(matches, n), getattr(met, n)]) for n in Matches.__slots__))
     assert expected_missed(both, TOKENS) == pytest.approx(expected_missed(matches, TOKENS) - n_met)
 
 
@@ -197,7 +212,23 @@ def test_likely_matches_and_pairs_without_a_key():
     assert (matches.near.tolist(), matches.probed.tolist()) == ([True, False], [True, False])
     assert [bin(bits) for bits in matches.absent.tolist()] == ["0b10", "0b11111"]
     assert [bin(bits) for bits in matches.one_sided.tolist()] == ["0b0", "0b101"]
+    assert (matches.joined.any(), matches.seen.all()) == (False, True)
     everything = (1 << len(TOKENS.match_keys)) - 1
     all_pairs = Pairs(np.repeat([0, 1], 3), np.tile([0, 1, 2], 2), 6)
     lacking = shared_keys(left, right, all_pairs)[1] == everything
     assert share_without_key(left, right) == pytest.approx(lacking.mean())
+
+
+def test_pairs_that_a_third_record_joins_are_likely_matches_candidates_or_not():
+    ann, bob = {"given_name": "ann", "surname": "lee"}, {"given_name": "bob", "sex": "m"}
+    data = a_dataset(TOKENS, [ann, ann, bob], "a")
+    pairs = Pairs(np.array([0, 0]), np.array([1, 2]), 3)
+    flags = np.array([False, False])
+    thirds = Thirds(flags, flags, Pairs(np.array([1]), np.array([2]), 3), 1.0, 0.5, 0.5)
+    found = Found(pairs, flags, ~flags, flags, ())
+    some, matches = likely_matches(data, data, found, np.array([0.999, 0.95]), n_probed=0, thirds=thirds)
+    assert some.tolist() == [0, 1]
+    assert matches.posterior.tolist() == [0.999, 0.95, JOINED]
+    assert matches.seen.tolist() == [True, True, False]
+    assert matches.joined.tolist() == [False, False, True]
+    assert matches.shared[2] == 0

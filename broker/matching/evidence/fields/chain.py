@@ -1,12 +1,19 @@
-"""Parts of an address that depend on another part: what they say is weighed given whether that one is equal."""
+"""Parts of an address that depend on another part: what they say is weighed given how alike that one is.
+
+A street that agrees says little where the postcode does, for both follow from living there. It says little more where
+the postcodes differ by a slip: strangers who share a street mostly share a household, and one of them has the slip. So
+there is a context for each level of the postcode, and in each it is counted how many strangers have the street in
+common; in a sample of all pairs there would be none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from broker.matching.candidates import Pairs
+from broker.matching.candidates import Pairs, n_possible_pairs
 from broker.matching.dataset import Dataset
 from broker.matching.evidence import levels as lv
 from broker.matching.evidence.fields.column import Column, Counts
@@ -16,8 +23,10 @@ from pprl.schema import FieldSpec, Kind, Schema
 CHAINED = (Kind.CITY, Kind.STREET)
 
 _LABELS = (*lv.LABELS[1 : lv.EQUAL], "equal")
-_STATES = ("different", "alike", "equal")  # of the condition
-_N_LEVELS = len(_LABELS)  # in each state of the condition
+_CONTEXTS = ("missing", *_LABELS)  # of the condition
+_N_LEVELS = len(_LABELS)  # in each context
+_SAMPLE = 200_000  # pairs of equal values, of each dataset
+_LEAST = 0.5  # pairs, where none was counted
 
 
 def condition_of(field: FieldSpec, compared: Sequence[FieldSpec]) -> FieldSpec | None:
@@ -32,36 +41,100 @@ def condition_of(field: FieldSpec, compared: Sequence[FieldSpec]) -> FieldSpec |
 
 
 class ChainedColumn(Column):
-    """A city or a street by similarity, in three contexts: the condition is equal, alike, or neither.
+    """A city or a street by similarity, in a context for each level of its condition.
 
     Parameters
     ----------
     field, condition : FieldSpec
         The part, and the one that it depends on.
+    personal : sequence of FieldSpec
+        Two records that are equal in all of these are rather one person's; not counted among strangers.
     schema : Schema
+    datasets : tuple of Dataset
+        Those compared, in each of which equal values are counted.
     """
 
-    def __init__(self, field: FieldSpec, condition: FieldSpec, schema: Schema) -> None:
-        states = [f"{condition.name} {state}" for state in _STATES]
+    def __init__(
+        self,
+        field: FieldSpec,
+        condition: FieldSpec,
+        personal: Sequence[FieldSpec],
+        schema: Schema,
+        datasets: tuple[Dataset, ...],
+    ) -> None:
+        contexts = [f"{condition.name} {context}" for context in _CONTEXTS]
         super().__init__(
             field,
-            ("missing", *(f"{label}, {state}" for state in states for label in _LABELS)),
-            (0.0, *len(_STATES) * lv.M_PRIOR),
+            ("missing", *(f"{label}, {context}" for context in contexts for label in _LABELS)),
+            (0.0, *len(_CONTEXTS) * lv.M_PRIOR),
         )
-        self._condition, self._schema = condition, schema
+        self._condition, self._personal, self._schema = condition, tuple(personal), schema
+        n_equal = np.sum([self._count_equal(dataset) for dataset in datasets], axis=0)
+        n_possible = sum(
+            n_possible_pairs(dataset, None) * dataset.has(field.name).mean() ** 2 for dataset in datasets
+        )
+        self._equal: Floats = np.maximum(n_equal, _LEAST) / max(n_possible, 1.0)
 
     def levels(self, left: Dataset, right: Dataset, pairs: Pairs) -> lv.Levels:
         """See `Column.levels`."""
-        level = lv.similarity_levels(self._schema, self.field, left, right, pairs, by_rarity=False)
-        distance = lv.bits_apart(left, right, pairs, self._condition.name, self._condition.name)
-        alike = distance <= lv.distance_cut(self._schema, self._condition, lv.DICE_CUTS[-1])
-        state = alike.astype(np.int8) + (distance == 0)
-        return np.where(level > 0, level + _N_LEVELS * state, level).astype(np.int8)
+        level, context = (
+            lv.similarity_levels(self._schema, field, left, right, pairs, by_rarity=False)
+            for field in (self.field, self._condition)
+        )
+        return np.where(level > 0, level + _N_LEVELS * context, level).astype(np.int8)
 
     def u(self, counts: Counts) -> Floats:
         """See `Column.u`; within each context, as m is."""
         u = np.ones(len(counts))
-        for first in range(1, len(counts), _N_LEVELS):
+        for context, chance in enumerate(self._equal.tolist()):
+            first = 1 + _N_LEVELS * context
             seen = counts[first : first + _N_LEVELS]
-            u[first : first + _N_LEVELS] = (seen + 0.3) / max(seen.sum() + 0.3 * _N_LEVELS, 1)
+            n_here = max(seen.sum() + 0.3 * _N_LEVELS, 1)
+            u[first : first + _N_LEVELS] = (seen + 0.3) / n_here
+            share = n_here / max(int(counts[1:].sum()), 1)
+            u[first + _N_LEVELS - 1] = min(chance / share, 1.0)
         return u
+
+    def weights(self, counts: Counts) -> Floats:
+        """See `Column.weights`; within a context no level weighs more than a better one.
+
+        Strangers of one postcode rarely have a misspelt city between them, but no more rarely than one person has.
+        """
+        weights = super().weights(counts)
+        for first in range(1, len(counts), _N_LEVELS):
+            context = slice(first, first + _N_LEVELS)
+            weights[context] = np.minimum.accumulate(weights[context][::-1])[::-1]
+        return weights
+
+    def _count_equal(self, dataset: Dataset) -> Floats:
+        """How many pairs of strangers have an equal value, in each context; by a sample of them, shape (contexts,)."""
+        left, right, n_pairs = _equal_pairs(dataset, self.field.name)
+        if not n_pairs:
+            return np.zeros(len(_CONTEXTS))
+        pairs = Pairs(left, right, n_pairs)
+        one_person = np.full(len(pairs), bool(self._personal))
+        for field in self._personal:
+            one_person &= lv.bits_apart(dataset, dataset, pairs, field.name, field.name) == 0
+        counts = np.bincount(
+            self.levels(dataset, dataset, pairs.some(~one_person)), minlength=len(self.labels)
+        )
+        return np.asarray(counts[_N_LEVELS::_N_LEVELS] * (n_pairs / len(pairs)))
+
+
+def _equal_pairs(dataset: Dataset, field: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
+    """Random pairs of rows with an equal value, and how many such pairs there are."""
+    there = np.flatnonzero(lv.has_filter(dataset, field))
+    codes = lv.filter_codes(dataset.filters[field][there])
+    rows = there[np.argsort(codes, kind="stable")]
+    _, sizes = np.unique(codes, return_counts=True)
+    n_pairs = sizes * (sizes - 1) // 2
+    total = int(n_pairs.sum())
+    if not total:
+        nobody = np.empty(0, dtype=np.int64)
+        return nobody, nobody, 0
+    random = np.random.default_rng(0)
+    group = random.choice(len(sizes), _SAMPLE, p=n_pairs / total)
+    one = random.integers(0, sizes[group])
+    two = (one + random.integers(1, sizes[group])) % sizes[group]
+    first = (np.cumsum(sizes) - sizes)[group]
+    return rows[first + one], rows[first + two], total

@@ -146,6 +146,8 @@ def _columns(
     """The columns of the fields compared; those of a chain come behind what they depend on."""
     names = {kind: f for kind in (*NAMES, Kind.MIDDLE_NAME) for f in reversed(compared) if f.kind is kind}
 
+    personal = [f for f in compared if f.kind in (Kind.GIVEN_NAME, Kind.BIRTH_DATE) and f.n_hashes]
+
     def column(field: FieldSpec) -> Column:
         if field.kind is Kind.BIRTH_DATE:
             return DateColumn(field, schema, datasets)
@@ -155,7 +157,7 @@ def _columns(
             return CategoryColumn(field)
         condition = condition_of(field, compared)
         if condition is not None:
-            return ChainedColumn(field, condition, schema)
+            return ChainedColumn(field, condition, personal, schema, datasets)
         if field.kind in NAMES:
             return NameColumn(field, schema, datasets, names)
         return SimilarityColumn(field, schema, datasets)

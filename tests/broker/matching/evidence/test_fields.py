@@ -101,18 +101,18 @@ CASES = {
     "address, elsewhere in town": (
         {},
         {"postcode": "98760", "street": "7 oxford avenue"},
-        {"postcode": "disagree", "city": "equal, postcode different", "street": "disagree, postcode different"},
+        {"postcode": "disagree", "city": "equal, postcode disagree", "street": "disagree, postcode disagree"},
     ),
     "address, a slip": ({}, {"city": "springgfield"}, {"city": "close, postcode equal"}),
     "address, no postcode": (
         {"postcode": None},
         {},
-        {"postcode": None, "city": "equal, postcode different"},
+        {"postcode": None, "city": "equal, postcode missing"},
     ),
     "address, a slip in the postcode": (
         {},
         {"postcode": "12346"},
-        {"postcode": "close", "city": "equal, postcode alike", "street": "equal, postcode alike"},
+        {"postcode": "close", "city": "equal, postcode close", "street": "equal, postcode close"},
     ),
     "household, both": ({}, {}, {PART: "street and surname alike, and both"}),
     "household, a slip": ({}, {"surname": "smitthson"}, {PART: "street and surname alike, and both"}),
@@ -245,7 +245,58 @@ def test_priors_speak_for_agreement_and_against_its_opposite(datasets):
     assert prior["birth_date", "nothing agrees"] < 0
     assert prior["sex", "disagree"] < 0 < prior["sex", "agree"] < 1
     # A city says little more where the postcodes are equal already.
-    assert prior["city", "equal, postcode equal"] < prior["city", "equal, postcode different"]
+    assert prior["city", "equal, postcode equal"] < prior["city", "equal, postcode disagree"]
+
+
+def households(n, *, slip):
+    """Two people of each of n homes in a town of 40 postcodes; in some homes one has a slip in the postcode."""
+    random = np.random.default_rng(0)
+    rows = []
+    for home in range(n):
+        postcode = f"{11111 * (1 + home % 8)}"[:3] + f"{home % 40:02d}"
+        address = {"street": f"{home} {random.choice(list('abcdefgh'))}ton road", "postcode": postcode}
+        year = str(1950 + home % 50)
+        slipped = postcode[:-1] + ("7" if postcode[-1] != "7" else "2")
+        other = slipped if random.random() < slip else postcode
+        rows.append({"given_name": "ann", "birth_date": f"{year}0512", "city": "here", **address})
+        rows.append(
+            {"given_name": "tom", "birth_date": f"{year}1128", "city": "here", **address, "postcode": other}
+        )
+    return rows
+
+
+def street_priors(rows):
+    data = a_dataset(
+        a_schema("fields", ("given_name", "birth_date", "street", "city", "postcode")), rows, "a"
+    )
+    features = FieldEvidence(data.schema, (data, data)).features
+    return {feature.label: feature.prior for feature in features if feature.part == "street"}
+
+
+def test_strangers_of_one_home_are_counted_in_each_context_of_the_street():
+    """A slip in the postcode of one of them does not make the street that they share proof."""
+    few, many = (street_priors(households(600, slip=slip)) for slip in (0.01, 0.5))
+    assert many["equal, postcode close"] < few["equal, postcode close"] - 1.5
+    assert many["equal, postcode equal"] > few["equal, postcode equal"]
+
+
+def test_duplicates_are_not_counted_as_strangers_of_one_home():
+    rows = households(600, slip=0.01)
+    twice = street_priors([*rows, *rows[:600]])["equal, postcode equal"]
+    assert twice == pytest.approx(street_priors(rows)["equal, postcode equal"], abs=0.3)
+
+
+def test_no_level_weighs_more_than_a_better_one_in_its_context(datasets):
+    evidence = FieldEvidence(a_schema("fields"), tuple(datasets("fields")))
+    for name in ("street", "city"):
+        labels = [f.label for f in evidence.features if f.part == name]
+        prior = {f.label: f.prior for f in evidence.features if f.part == name}
+        contexts = {label.split(", ", 1)[1] for label in labels}
+        assert len(contexts) == 6
+        for context in contexts:
+            weights = [prior[label] for label in labels if label.endswith(f", {context}")]
+            assert len(weights) == 5
+            assert weights == sorted(weights)
 
 
 def test_the_same_seed_gives_the_same_priors(datasets):
