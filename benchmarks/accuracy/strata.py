@@ -48,4 +48,4 @@ def _of_site(case: Case, number: int, cleaned: Mapping[str, Path]) -> pd.DataFra
         raw = pd.read_csv(site.path, dtype=str, usecols=[site.id_column, *known.values()])
         by_id = raw.set_index(site.id_column)
         columns |= {name: records[ID].map(by_id[column]) for name, column in known.items()}
-    return pd.DataFrame(columns).set_index(pd.Index(qualified(site.name, records[ID])))
+    return pd.DataFrame(columns, index=records.index).set_index(pd.Index(qualified(site.name, records[ID])))

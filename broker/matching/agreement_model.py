@@ -44,6 +44,10 @@ _NEAR_PRIOR = np.array(
     [5.0, 1.2]
 )  # log odds of nearness where all agrees; and lost for a tenth of all fields
 _NEAR_FIRMNESS = np.array([0.04, 0.25])
+_KNOWN_FIRMNESS = (
+    0.25,
+    16.0,
+)  # of the log odds, and of what fields take, where known from how near pairs are found
 _FIELD_FIRMNESS = (
     2.0  # of what a tenth lost of one field, or by fields on one side only, tells more than of others
 )
@@ -99,9 +103,11 @@ class Model:
     grid : Grid
     groups : list of Group
         None without matches.
+    nearness : (float, ndarray of float64, shape (fields,)), optional
+        Log odds of being near where all fields agree, and what each takes that does not, as known beforehand.
     """
 
-    def __init__(self, grid: Grid, groups: list[Group]) -> None:
+    def __init__(self, grid: Grid, groups: list[Group], nearness: tuple[float, Floats] | None = None) -> None:
         self._grid, self._groups = grid, groups
         self._filters = any(group.probed and group.near.any() for group in groups)
         # Of each group: the set of keys that each cell shares, by number; the first set is the empty one.
@@ -132,6 +138,13 @@ class Model:
         self._there = [group.there[read] for group in groups]
         self._near_prior = np.concatenate([_NEAR_PRIOR, np.zeros(1 + len(read))])
         self._near_firmness = np.concatenate([_NEAR_FIRMNESS, np.full(1 + len(read), _FIELD_FIRMNESS)])
+        if nearness is not None:
+            agreeing, taken = nearness
+            per_load = taken[read] / grid.loads[read]
+            self._near_prior[:2] = agreeing, per_load.mean()
+            self._near_prior[3:] = per_load - per_load.mean()
+            self._near_firmness[0] = _KNOWN_FIRMNESS[0]
+            self._near_firmness[1] = self._near_firmness[3:] = _KNOWN_FIRMNESS[1]
         self._near = self._near_prior.copy()
         self._p_near = self._nearness()
 

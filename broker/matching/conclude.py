@@ -168,7 +168,9 @@ def conclude(compared: Compared, weighed: Weighed, *, threshold: float, seed: in
         n_keys = np.zeros(len(pairs), dtype=np.int64)  # 0 for those that are hardly a match
         n_keys[some] = np.bitwise_count(likely.shared[likely.seen])
         without_key = missed.share_without_key(left, right)
-        by_model = missed.expected_missed(likely, left.schema, without_key=without_key)
+        by_model = missed.expected_missed(
+            likely, left.schema, without_key=without_key, nearness=evidence.nearness
+        )
         n_missed = (
             quality.missed_by_candidates(
                 fit.posterior, found.from_filter, found.from_key | found.from_bucket, probed, n_keys

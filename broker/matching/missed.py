@@ -20,7 +20,7 @@ from broker.matching.agreement_model import Group, Model
 from broker.matching.alone import JOINED, Thirds
 from broker.matching.candidates import Flags, Found, Pairs, shared_keys
 from broker.matching.dataset import Dataset
-from broker.matching.evidence.model import Floats, sums
+from broker.matching.evidence.model import Floats, Nearness, sums
 from pprl.schema import Schema
 
 HARDLY = 1e-3
@@ -149,7 +149,9 @@ def share_without_key(left: Dataset, right: Dataset) -> float:
     )
 
 
-def expected_missed(matches: Matches, schema: Schema, *, without_key: float = 0.0) -> float | None:
+def expected_missed(
+    matches: Matches, schema: Schema, *, without_key: float = 0.0, nearness: Nearness | None = None
+) -> float | None:
     """Expected matches that are not among the candidates; None where keys and fields do not allow the model.
 
     Parameters
@@ -160,6 +162,8 @@ def expected_missed(matches: Matches, schema: Schema, *, without_key: float = 0.
         For what its match keys read.
     without_key : float
         As of `share_without_key`: where nothing was probed these are as many of the matches, not seen at all.
+    nearness : Nearness, optional
+        Of the evidence model.
     """
     grid = grid_of(schema)
     if grid is None:
@@ -171,7 +175,11 @@ def expected_missed(matches: Matches, schema: Schema, *, without_key: float = 0.
     groups, rest = _grouped(matches.some(sample), grid, len(schema.match_keys))
     if not groups:
         return unseen
-    probed, others = Model(grid, groups).fit()
+    known = None
+    if nearness is not None:
+        taken = [nearness.taken.get(name, 0.0) for name in schema.field_names]
+        known = nearness.agreeing, np.array(taken)
+    probed, others = Model(grid, groups, known).fit()
     more = 1 + rest / sum(group.total for group in groups)
     at_random = min(without_key, _MAX_UNREACHABLE)
     by_key_elsewhere = float(matches.posterior[by_key & ~matches.probed].sum())

@@ -77,6 +77,22 @@ class Seen:
     which: npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """What is known beforehand of which matches are near.
+
+    Attributes
+    ----------
+    agreeing : float
+        Log odds of being near where all fields agree.
+    taken : dict of str to float
+        What each field takes from them that differs.
+    """
+
+    agreeing: float
+    taken: dict[str, float]
+
+
 class Evidence(Protocol):
     """An evidence model for two datasets of one schema; cloudpickle can send it to other processes."""
 
@@ -93,6 +109,11 @@ class Evidence(Protocol):
     @property
     def reach(self) -> Reach:
         """How far apart near pairs may be: of two models with equal ones, the same pairs are near."""
+        ...
+
+    @property
+    def nearness(self) -> Nearness | None:
+        """What is known of which matches are near, if anything."""
         ...
 
     def reaching(self, reach: Reach) -> Evidence | None:

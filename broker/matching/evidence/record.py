@@ -162,6 +162,11 @@ class RecordEvidence:
         """The largest distance of near pairs, in bits."""
         return self._max_distance
 
+    @property
+    def nearness(self) -> None:
+        """Nothing is known before: filters of records differ by all their fields together."""
+        return None
+
     def reaching(self, reach: Reach) -> RecordEvidence | None:
         """The model of a larger distance, up to a few bits more."""
         if not isinstance(reach, int) or not 0 <= reach - self._max_distance <= _SPARE_BITS:

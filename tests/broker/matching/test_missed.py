@@ -14,6 +14,7 @@ from broker.matching import agreement, agreement_model
 from broker.matching.agreement import grid_of
 from broker.matching.alone import JOINED, Thirds
 from broker.matching.candidates import Found, Pairs, shared_keys
+from broker.matching.evidence.model import Nearness
 from broker.matching.missed import Matches, expected_missed, likely_matches, share_without_key
 
 from ..tokens import a_dataset, a_schema
@@ -23,7 +24,7 @@ TOKENS = a_schema("tokens", NAMES)
 STANDARD = a_schema("standard", NAMES)
 
 
-def drawn(schema, n, *, seed, uneven=1.0, filters=False, probed=True, lacking=0.0, joining=0.0):
+def drawn(schema, n, *, seed, uneven=1.0, filters=False, probed=True, lacking=0.0, joining=0.0, agreeing=6.0):
     """Matches as the model has them, with the true number that is not among the candidates."""
     grid, random = grid_of(schema), np.random.default_rng(seed)
     lacks = random.random((n, len(schema.field_names))) < lacking
@@ -33,7 +34,8 @@ def drawn(schema, n, *, seed, uneven=1.0, filters=False, probed=True, lacking=0.
         err = 1 / (1 + np.exp(2.2 if len(prior) > 3 else 3.0) * np.exp(-uneven * care))
         split = prior[1:] / prior[1:].sum()
         cells[:, place] = np.where(random.random(n) < err, 1 + random.choice(len(split), n, p=split), 0)
-    event = random.choice(3, n, p=[0.98, 0.01, 0.01])
+    n_events = len(grid.priors[-1]) - 1
+    event = random.choice(1 + n_events, n, p=[1 - 0.01 * n_events, *[0.01] * n_events])
     cells[:, -1] = event
     number = {tuple(states): cell for cell, states in enumerate(grid.states.tolist())}
     applies = {states[-1]: np.array(states) >= 0 for states in grid.states.tolist()}
@@ -51,7 +53,7 @@ def drawn(schema, n, *, seed, uneven=1.0, filters=False, probed=True, lacking=0.
         shared[several == some] = grid.shared(some)[of_match[several == some]]
     shared &= ~missing
     load = ((grid.lost[of_match] * ~lacks + lacks) * grid.loads).sum(axis=1)
-    near = (random.random(n) < 1 / (1 + np.exp(1.5 * load - 6))) & filters
+    near = (random.random(n) < 1 / (1 + np.exp(1.5 * load - agreeing))) & filters
     was_probed = np.full(n, probed) if isinstance(probed, bool) else random.random(n) < probed
     seen = (shared != 0) | (near & was_probed)
     found = near & was_probed
@@ -148,6 +150,19 @@ def test_one_key_alone():
     schema = a_schema("tokens", NAMES, more='[[match_key]]\nparts = ["surname", "birth_date"]\n')
     assert len(schema.match_keys) == 1
     assert 10 < expected_missed(of_keys(1), schema) < 100
+
+
+@pytest.mark.parametrize("seed", [8, 9])
+def test_what_is_known_of_nearness_tells_of_a_field_that_all_keys_read(seed):
+    """Matches that differ in the date share no key; those that share one do not tell how many of them are near."""
+    names = ("given_name", "surname", "birth_date")
+    schema = a_schema("fields", names)
+    assert all(any("birth_date" in part.fields for part in key.parsed) for key in schema.match_keys)
+    matches, n_missed = drawn(schema, 20_000, seed=seed, filters=True, agreeing=10.0)
+    taken = 1.5 * grid_of(schema).loads  # as they were drawn
+    known = Nearness(10.0, dict(zip(names, taken.tolist(), strict=True)))
+    assert expected_missed(matches, schema, nearness=known) == pytest.approx(n_missed, rel=0.35)
+    assert expected_missed(matches, schema) > 5 * n_missed
 
 
 def test_what_only_buckets_found_is_not_missed():

@@ -20,7 +20,7 @@ from broker.matching.evidence.fields.household import household_column
 from broker.matching.evidence.fields.names import NAMES, MiddleNameColumn, NameColumn
 from broker.matching.evidence.fields.quick import QuickLook
 from broker.matching.evidence.fields.similarity import SimilarityColumn
-from broker.matching.evidence.model import Feature, Features, Floats, Reach, Seen, Vectors
+from broker.matching.evidence.model import Feature, Features, Floats, Nearness, Reach, Seen, Vectors
 from pprl.schema import FieldSpec, Kind, Schema, Tokens
 
 _MIN_SHARE = 0.02  # of records with a value, in both datasets, for a field to be compared
@@ -79,6 +79,11 @@ class FieldEvidence:
     def reach(self) -> Reach:
         """The weights of the quick look, and the least one."""
         return self._quick.reach
+
+    @property
+    def nearness(self) -> Nearness:
+        """By the weights of the quick look."""
+        return self._quick.nearness
 
     def reaching(self, reach: Reach) -> FieldEvidence | None:
         """The model with the quick look of another one, if that finds all that its own does."""

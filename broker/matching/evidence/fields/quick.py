@@ -16,7 +16,7 @@ import numpy.typing as npt
 from broker.matching.candidates import Flags, Pairs, Rows
 from broker.matching.dataset import Dataset
 from broker.matching.evidence import levels as lv
-from broker.matching.evidence.model import Feature, Reach
+from broker.matching.evidence.model import Feature, Nearness, Reach
 from pprl import similarity
 from pprl.schema import FieldSpec, Schema
 
@@ -27,6 +27,7 @@ _SHARES = (
     0.7,
 )  # of what an equal value weighs, for those with at least a Dice coefficient of DICE_CUTS
 _TYPICAL, _DIFFERENT = 4.0, -2.0  # nats
+_SPREAD = 1.7  # nats to a log odds of being near: rare values weigh more than typical ones, like ones less
 _ROOM = 1.5  # nats, by which a look that is to serve later ones reaches farther
 _MOST_ROOM = 3.0  # nats: what reaches farther than that finds too much
 _ROUNDING = 1e-3  # nats, more than sums of float32 are off
@@ -84,6 +85,16 @@ class QuickLook:
         """The least weight, and what an equal value of each field weighs; of fields of one schema."""
         weights = {field.name: weight for field, weight in zip(self.fields, self._typical, strict=True)}
         return json.dumps({"least": self._min_weight, "equal": weights})
+
+    @property
+    def nearness(self) -> Nearness:
+        """Log odds that two records are near, by what an equal and a different value typically weigh."""
+        agreeing = sum(self._typical) - self._min_weight
+        taken = {
+            field.name: (weight - _DIFFERENT) / _SPREAD
+            for field, weight in zip(self.fields, self._typical, strict=True)
+        }
+        return Nearness(agreeing / _SPREAD, taken)
 
     def reaching(self, reach: Reach) -> QuickLook | None:
         """The look of another reach, if it finds all that this one does, and not too much more; else None."""

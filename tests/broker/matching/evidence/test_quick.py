@@ -79,3 +79,14 @@ def test_one_with_room_serves_until_it_is_used_up(sides):
         assert (moved.reaching(look.farther().reach) is not None) is serves
     assert look.reaching(look.reach) is not None
     assert look.reaching(QuickLook(schema, [schema.field("surname")], [5.0], 0.0).reach) is None
+
+
+def test_what_is_known_of_nearness(sides):
+    """Where all agree the quick look's weight is the sum; a field that differs takes what it weighs and -2 more."""
+    typical = [4.0, 5.0, 6.0, 4.0, 2.0, 3.0]
+    near, nearer = (a_look(sides[0].schema, typical, least).nearness for least in (10.0, 3.0))
+    assert list(near.taken) == list(FIELDS)
+    assert near.agreeing == pytest.approx((sum(typical) - 10) / 1.7)
+    assert near.taken["birth_date"] == pytest.approx((6 + 2) / 1.7)
+    assert nearer.agreeing - near.agreeing == pytest.approx(7 / 1.7)
+    assert nearer.taken == near.taken
