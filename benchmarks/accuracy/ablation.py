@@ -25,7 +25,7 @@ from benchmarks.accuracy.cases import CASES, Case, Settings
 from benchmarks.accuracy.contest import Work
 from benchmarks.scoring import score_clusters, score_links
 from broker.intake import Register, take_in
-from broker.matching import duplicates, entities, pipeline, weigh
+from broker.matching import alone, duplicates, entities, pipeline, weigh
 from broker.matching.entities import Links
 from broker.matching.evidence import record
 from broker.matching.evidence.fields import model, names
@@ -96,10 +96,10 @@ def _nothing_implied() -> list[tuple[Any, str, Any]]:
 
 
 def _everyone_alone() -> list[tuple[Any, str, Any]]:
-    def alone(within: weigh.Between, _posterior: Any) -> Any:
+    def by_itself(within: weigh.Between, _posterior: Any) -> Any:
         return np.arange(within.shape[0])
 
-    return [(duplicates, "people_within", alone), (pipeline, "TURNS", 1)]
+    return [(duplicates, "people_within", by_itself), (pipeline, "TURNS", 1)]
 
 
 def _not_borrowed() -> list[tuple[Any, str, Any]]:
@@ -161,6 +161,7 @@ INGREDIENTS = (
     Ingredient("weights from between the datasets within them: default weights", _not_borrowed, _several),
     Ingredient("learning a second and third time", lambda: [(pipeline, "TURNS", 1)], _several),
     Ingredient("what third records tell of a dataset alone: default weights", _no_thirds, _one),
+    Ingredient("how many records people have", lambda: [(alone, "_PRIOR_PAIRS", 1e12)], _one),
     Ingredient(
         "what an error costs that comes twice alike", lambda: [(entities, "REPEATED", 0.0)], _duplicates
     ),

@@ -8,11 +8,11 @@ import pytest
 
 from benchmarks.accuracy.ablation import INGREDIENTS, ablate, markdown, without
 from benchmarks.accuracy.cases import CASES, Settings
-from broker.matching import duplicates, entities, pipeline, weigh
+from broker.matching import alone, duplicates, entities, pipeline, weigh
 from broker.matching.evidence import record
 from broker.matching.evidence.fields import model, names
 
-PLACES = (duplicates, entities, pipeline, weigh, record, model, names)
+PLACES = (alone, duplicates, entities, pipeline, weigh, record, model, names)
 
 
 def state():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -99,6 +100,13 @@ def test_own_files_make_a_case(two_files, tmp_path):
     assert work.truth.pairs.to_numpy().tolist() == [["a/1", "b/1"]]
     assert work.strata.loc["a/1"].to_dict() == {"birth_decade": "1980s", "race": "White"}
     assert work.strata["race"].isna().tolist() == [False, False, True, True]
+
+
+def test_own_files_without_a_class_make_a_case(two_files, tmp_path):
+    (tmp_path / "linkage.toml").write_text('[linkage]\nproject = "own"\nepoch = "1"\nfields = ["surname"]\n')
+    files = [replace(two_files[0], columns=("surname=LAST",)), two_files[1]]
+    case = case_of_files(files, tmp_path / "truth.csv", tmp_path / "linkage.toml")
+    assert Work(case, tmp_path).strata.shape == (4, 0)
 
 
 def test_own_files_have_to_be_described_rightly(two_files, tmp_path):
