@@ -117,11 +117,16 @@ def _no_thirds() -> list[tuple[Any, str, Any]]:
 def _join_by_link() -> list[tuple[Any, str, Any]]:
     gather = entities.gather_entities
 
-    def by_links(edges: Links, is_link: Any, *sizes: Any, threshold: float) -> Any:
+    def by_links(edges: Links, is_link: Any, *sizes: Any, threshold: float, absent: float) -> Any:
+        del absent
         links = edges.some(is_link)
-        return gather(links, np.ones(len(links), dtype=np.bool_), *sizes, threshold=threshold)
+        return gather(links, np.ones(len(links), dtype=np.bool_), *sizes, threshold=threshold, absent=0.0)
 
-    return [(pipeline, "gather_entities", by_links), (entities, "_ABSENT", 0.0)]
+    return [(pipeline, "gather_entities", by_links)]
+
+
+def _unknown(_n_absent: float, _n_matches: float) -> float:
+    return entities.ABSENT
 
 
 def _fields(profile: str, _case: Case) -> bool:
@@ -164,6 +169,11 @@ INGREDIENTS = (
     Ingredient("how many records people have", lambda: [(alone, "_PRIOR_PAIRS", 1e12)], _one),
     Ingredient(
         "what an error costs that comes twice alike", lambda: [(entities, "REPEATED", 0.0)], _duplicates
+    ),
+    Ingredient(
+        "what a pair not looked at says: as if nothing were known",
+        lambda: [(pipeline, "weight_of_absent", _unknown)],
+        _duplicates,
     ),
     Ingredient("entities by all pairs: joined by single links", _join_by_link, _duplicates),
 )

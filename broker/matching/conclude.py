@@ -90,6 +90,12 @@ class Comparison:
         """Expected matches, among the candidates and not: what estimated recall is a share of."""
         return float(self.fit.posterior.sum()) + self.n_missed
 
+    @property
+    def n_absent(self) -> float:
+        """Expected matches that entities are not gathered from: no candidates, or improbable ones."""
+        posterior = self.fit.posterior
+        return float(posterior[posterior < LEAST_PROBABILITY].sum()) + self.n_missed
+
 
 @dataclass(frozen=True, slots=True)
 class Weighed:

@@ -10,6 +10,9 @@ are never joined.
 Pairs of the same two groups are no independent evidence. Where two records differ as twins do, one of them may err;
 where two that agree with each other differ so from two others that do, the same error would have come twice. So each
 record more on the smaller side takes `REPEATED` nats of each pair.
+
+Hardly any two strangers are among the pairs looked at. So a pair that is not speaks against by the logarithm of the
+share of matches that are not either: where copies are damaged much, it says little.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ LEAST_PROBABILITY = 1e-4
 """Pairs below this need not be among the edges."""
 REPEATED = 3.0
 """Nats for an error that comes again the same: about one record in twenty errs in any one field."""
-_ABSENT = -6.0  # log odds of a pair that is not among the edges
+ABSENT = -6.0
+"""Nats that a pair which is not among the edges adds, where nothing is known of the matches that are not."""
+_LEAST_ABSENT, _MOST_ABSENT = -8.0, -1.0
 _MOST = 8.0  # log odds of one pair, at most: none decides alone over many
 _SPLITS = (0.9, 0.99, 0.999, 0.9999)  # parts that are too large fall apart at these probabilities
 MOST_RECORDS = 400
@@ -58,8 +63,19 @@ class Links:
         return Links(self.left[which], self.right[which], self.probability[which])
 
 
+def weight_of_absent(n_absent: float, n_matches: float) -> float:
+    """Nats that a pair which is not among the edges adds, by how many of the expected matches are not."""
+    return float(np.clip(np.log((n_absent + 0.5) / (n_matches + 1)), _LEAST_ABSENT, _MOST_ABSENT))
+
+
 def gather_entities(
-    edges: Links, is_link: Flags, sizes: Sequence[int], duplicate_free: Sequence[bool], *, threshold: float
+    edges: Links,
+    is_link: Flags,
+    sizes: Sequence[int],
+    duplicate_free: Sequence[bool],
+    *,
+    threshold: float,
+    absent: float = ABSENT,
 ) -> Rows:
     """Join records into entities.
 
@@ -76,6 +92,8 @@ def gather_entities(
         For each dataset.
     threshold : float
         Probability at which a pair speaks neither for nor against an entity.
+    absent : float
+        Nats that a pair which is not among the edges adds to those of two groups.
 
     Returns
     -------
@@ -99,7 +117,7 @@ def gather_entities(
     large = size > MOST_RECORDS
     if large.any():
         _join_by_link(edges.some(used & large[edges.left]), site, parent)
-    _contract(edges, is_link, part, (size > 1) & ~large, site, parent, threshold=threshold)
+    _contract(edges, is_link, part, (size > 1) & ~large, site, parent, threshold=threshold, absent=absent)
     entity = np.empty(n, dtype=np.int64)
     _loops.number_groups(parent, entity)
     return entity
@@ -122,7 +140,15 @@ def _join_by_link(links: Links, site: Rows, parent: Rows) -> None:
 
 
 def _contract(
-    edges: Links, is_link: Flags, part: Rows, taken: Flags, site: Rows, parent: Rows, *, threshold: float
+    edges: Links,
+    is_link: Flags,
+    part: Rows,
+    taken: Flags,
+    site: Rows,
+    parent: Rows,
+    *,
+    threshold: float,
+    absent: float,
 ) -> None:
     """Write the groups of the records ``taken``, whole parts, to ``parent``."""
     records = np.flatnonzero(taken)
@@ -151,7 +177,7 @@ def _contract(
         place[edges.left[within]] - starts[component],
         place[edges.right[within]] - starts[component],
         gain,
-        _ABSENT,
+        absent,
         REPEATED,
         label,
     )

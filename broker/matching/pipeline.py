@@ -17,7 +17,7 @@ from broker.matching.candidates import Flags, Pairs, Rows
 from broker.matching.compare import Compared, compare
 from broker.matching.conclude import Comparison, Weighed, conclude
 from broker.matching.dataset import Dataset
-from broker.matching.entities import LEAST_PROBABILITY, Links, gather_entities
+from broker.matching.entities import ABSENT, LEAST_PROBABILITY, Links, gather_entities, weight_of_absent
 from broker.matching.evidence.model import Floats, default_weights
 from broker.matching.plan import Candidates, Plan, Size, make_plan
 from pprl.console import Progress, silent
@@ -140,7 +140,9 @@ def link(
         parts = [(one.comparison.left, one.comparison.right, one.edges) for one in concluded]
         edges = _numbered_through(parts, datasets)
         is_link = np.concatenate([one.is_link for one in concluded])
-        entity = _gather(edges, is_link, datasets, threshold)
+        n_absent = sum(one.n_absent for one in comparisons)
+        against = weight_of_absent(n_absent, sum(one.n_matches for one in comparisons))
+        entity = _gather(edges, is_link, datasets, threshold, absent=against)
     kept = is_link & (entity[edges.left] == entity[edges.right])
     n_dropped = int(is_link.sum() - kept.sum())
     return Linkage(tuple(datasets), comparisons, edges.some(kept), entity, n_dropped, threshold)
@@ -279,11 +281,19 @@ def _numbered_through(parts: Sequence[tuple[int, int, Links]], datasets: Sequenc
     )
 
 
-def _gather(edges: Links, is_link: Flags, datasets: Sequence[Dataset], threshold: float) -> Rows:
+def _gather(
+    edges: Links,
+    is_link: Flags,
+    datasets: Sequence[Dataset],
+    threshold: float,
+    *,
+    absent: float = ABSENT,
+) -> Rows:
     return gather_entities(
         edges,
         is_link,
         [len(dataset) for dataset in datasets],
         [dataset.duplicate_free for dataset in datasets],
         threshold=threshold,
+        absent=absent,
     )

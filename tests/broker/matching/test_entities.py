@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.matching import _loops, entities
-from broker.matching.entities import Links, gather_entities
+from broker.matching.entities import Links, gather_entities, weight_of_absent
 
 # Few values, so that there are ties; some decide alone, some are below the threshold.
 PROBABILITIES = st.sampled_from([0.001, 0.2, 0.45, 0.5, 0.6, 0.9, 0.99, 0.99999])
@@ -200,6 +200,21 @@ def test_a_doubtful_link_gives_way_to_pairs_that_speak_against_it():
     others = [(1, 2, 0.45), (0, 3, 0.45), (0, 1, 0.4)]
     assert from_links(links, [2, 1, 1], [True] * 3, others=others) == [0, 1, 1, 1]
     assert from_links(links, [2, 1, 1], [False, True, True], others=others) == [0, 0, 0, 0]
+
+
+def test_a_pair_not_looked_at_says_the_less_the_more_matches_are_not():
+    links = Links(np.array([0, 1]), np.array([1, 2]), np.array([0.999, 0.99]))  # 0 and 2 were not looked at
+    both = np.ones(2, dtype=np.bool_)
+    joined = [
+        gather_entities(
+            links, both, [3], [False], threshold=0.5, absent=weight_of_absent(n_absent, 1000)
+        ).tolist()
+        for n_absent in (1, 50)
+    ]
+    assert joined == [[0, 0, 1], [0, 0, 0]]
+    assert weight_of_absent(50, 1000) == pytest.approx(np.log(0.05), abs=0.02)
+    assert weight_of_absent(0, 0) == pytest.approx(np.log(0.5), abs=0.5)
+    assert weight_of_absent(0, 1e9) == -8
 
 
 def test_a_link_within_an_entity_is_kept_however_weak():
