@@ -12,13 +12,14 @@ learned from all candidates by EM, whose E-step is::
     p       by the weights, as always
     q       at least .99                      if some third record is surely the same person as both
             odds of p  *  (1 - s/2) t / c     if there is one that surely is the same as one of them, and none as both
-            odds of p  *  (1 - t) / (1 - c)   if there is none
+            odds of p  *  (1 - t) / (1 - c)   if there is none; at most 10
 
 ``t`` is the share of the sure pairs with a third record, ``c`` that of random pairs, and ``s`` the share of the former
 for which it is surely both. Half of it, because where two records of a person are little alike it is as likely as not
-the other one that is damaged, and then a third is no more like it. Where few records are linked none of this tells, and
-the default weights hardly move; they stand where less is believed in the end than was sure at first, for then weights
-cannot tell a damaged record from another person's.
+the other one that is damaged, and then a third is no more like it. The second factor is at most 1: where few people
+have several records their relatives would be drawn in. Where few records are linked none of this tells, and the default
+weights hardly move; they stand where less is believed in the end than was sure at first, for then weights cannot tell a
+damaged record from another person's.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ TOLERANCE = 1e-3
 JOINED = 0.99
 """Least posterior of a pair that a third record joins."""
 _LIKELY = 1e-4  # a pair of a lower posterior is not joined by a third record; that one may be the mistake
+_MOST_FOR = (
+    10.0  # times that the odds grow where neither record has another: their relatives may be left over too
+)
+_LEAST_MATCHES = 0.5
 _PRIOR_PAIRS = 2.0  # sure pairs that speak for a share with a third as among random pairs
 
 
@@ -83,7 +88,7 @@ def learn_alone(within: Between, features: tuple[Feature, ...], *, seed: int = 0
     if fit.n_matches < float((default.posterior * within.weight)[default.posterior >= SURE].sum()):
         fit, turns, converged = default, default.rounds, default.converged
     posterior = by_a_third(within, fit.posterior)
-    n_matches = float(posterior @ within.weight)
+    n_matches = max(float(posterior @ within.weight), _LEAST_MATCHES)
     return replace(fit, posterior=posterior, n_matches=n_matches, rounds=turns, converged=converged)
 
 
@@ -94,13 +99,14 @@ class Thirds:
     Attributes
     ----------
     joined, apart : ndarray of bool, shape (pairs,)
-        Candidates for which a third record is surely both; and those for which one is surely either, and none both.
+        Candidates, not quite improbable, for which a third record is surely both; and others for which one is surely
+        either.
     unseen : Pairs
         Pairs that a third record joins and that are no candidates.
     share : float
         Of the sure pairs that have a third record, those that it joins.
-    among_matches, among_strangers : float
-        Shares of the sure pairs, and of random pairs, that have a third record.
+    among_matches, none_among_strangers : float
+        Share of the sure pairs that have a third record, and of random pairs that have none.
     """
 
     joined: Flags
@@ -108,7 +114,7 @@ class Thirds:
     unseen: Pairs
     share: float
     among_matches: float
-    among_strangers: float
+    none_among_strangers: float
 
 
 def thirds(within: Between, posterior: Floats) -> Thirds:
@@ -117,31 +123,36 @@ def thirds(within: Between, posterior: Floats) -> Thirds:
     left, right, sure = pairs.left, pairs.right, posterior >= SURE
     ends = np.concatenate([left[sure], right[sure]]), np.concatenate([right[sure], left[sure]])
     known = coo_array((np.ones(len(ends[0]), dtype=np.int64), ends), shape=(n, n)).tocsr()
-    by_way = (known @ known).tocoo()
+    by_way = (known @ known).tocoo()  # each pair once, in any order
     one, two = by_way.row.astype(np.int64), by_way.col.astype(np.int64)
-    codes = np.unique((one * n + two)[one < two])
-    mine = left * n + right
-    joined = (posterior > _LIKELY) & np.isin(mine, codes)
+    codes, mine = np.sort((one * n + two)[one < two]), left * n + right
+    place = np.searchsorted(mine, codes)
+    seen = np.append(mine, -1)[place] == codes
+    joined = np.zeros(len(mine), dtype=np.bool_)
+    joined[place[seen]] = True
+    joined &= posterior > _LIKELY
+    unseen = codes[~seen]
     n_each = np.bincount(ends[0], minlength=n)
     apart = ~joined & (n_each[left] + n_each[right] > 2 * sure)
-    unseen = codes[~np.isin(codes, mine)]
     n_sure, n_joined, n_apart = (int(some.sum()) for some in (sure, sure & joined, sure & apart))
-    among_strangers = 1 - (((n_each == 0).sum() + 1) / (n + 2)) ** 2
+    none_among_strangers = float((((n_each == 0).sum() + 1) / (n + 2)) ** 2)
+    n_third = n_joined + n_apart + _PRIOR_PAIRS * (1 - none_among_strangers)
     return Thirds(
         joined,
         apart,
         Pairs(unseen // n, unseen % n, pairs.n_possible),
         share=n_joined / max(n_joined + n_apart, 1),
-        among_matches=(n_joined + n_apart + _PRIOR_PAIRS * among_strangers) / (n_sure + _PRIOR_PAIRS),
-        among_strangers=float(among_strangers),
+        among_matches=n_third / (n_sure + _PRIOR_PAIRS),
+        none_among_strangers=none_among_strangers,
     )
 
 
 def by_a_third(within: Between, posterior: Floats) -> Floats:
     """Posteriors of the pairs, given also who is surely the same person as either of the two; shape (pairs,)."""
     found, sure = thirds(within, posterior), posterior >= SURE
-    has_third = (1 - found.share / 2) * found.among_matches / found.among_strangers
-    has_none = (1 - found.among_matches) / (1 - found.among_strangers)
+    by_class = found.among_matches / (1 - found.none_among_strangers)
+    has_third = min((1 - found.share / 2) * by_class, 1.0)
+    has_none = min((1 - found.among_matches) / found.none_among_strangers, _MOST_FOR)
     ratio = posterior * np.where(found.apart, has_third, has_none)
     told: Floats = ratio / (1 - posterior + ratio)
     told[found.joined] = np.maximum(posterior[found.joined], JOINED)
@@ -150,9 +161,9 @@ def by_a_third(within: Between, posterior: Floats) -> Floats:
 
 
 def most_unseen(within: Between, posterior: Floats, found: Thirds) -> float:
-    """Matches that there can be besides the candidates and the unseen pairs, by the records that have none.
+    """About how many matches there can be besides the candidates and the unseen pairs, by the records left over.
 
-    Of the matches a share has no third record; these take two such records each.
+    As many of them as of the sure pairs are taken to have no third record; these take two records each.
     """
     lone = np.ones(within.shape[0])
     for rows in (within.pairs.left, within.pairs.right):

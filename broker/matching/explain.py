@@ -127,7 +127,7 @@ def explain(
     others = _others(between, kept, ratio)
     competition = -np.log1p(others / fit.odds)
     if not any(between.exclusive):
-        competition = _by_thirds(log_ratio[of_pair[kept]] - np.log(fit.odds), fit.posterior[kept])
+        competition = _by_thirds(np.log(ratio[of_pair[kept]] / fit.odds), fit.posterior[kept])
     used, pattern = np.unique(of_pair[kept], return_inverse=True)
     parts = by_part(evidence.features)
     weights = np.empty((len(used), len(parts)))

@@ -55,6 +55,10 @@ _STATE_PRIOR = {  # differs, a part agrees, agrees, exchanged; the keys shared w
 _CUT_SD = 3.3  # near pairs lie at least so many standard deviations below the distance of strangers, one half
 _SAMPLED_PAIRS = 1_000_000_000  # above so many pairs the cut is set by a sample
 _SAMPLED_ROWS = 16_384
+_LEAST_COMMON = (
+    0.3  # of what all fields weigh in a filter, for those that both records have, for them to be compared
+)
+_LEAST_BESIDES = 0.1  # likewise, besides the weightiest of them: one field alone is not enough
 _SPARE_BITS = 3  # each makes a quarter more near pairs
 
 
@@ -182,25 +186,44 @@ class RecordEvidence:
         return dataset
 
     def near(self, left: Dataset, right: Dataset, *, n_threads: int | None = None) -> tuple[Rows, Rows]:
-        """Rows of all pairs at most ``max_distance`` bits apart."""
+        """Rows of all pairs at most ``max_distance`` bits apart that have enough in common to be compared by."""
         left_rows, right_rows, _ = similarity.within(
             left.filters["record"],
             right.filters["record"],
             max_distance=self._max_distance,
             n_threads=n_threads,
         )
-        return left_rows, right_rows
+        enough = self._enough(left, right, left_rows, right_rows)
+        return left_rows[enough], right_rows[enough]
 
     def near_among(self, left: Dataset, right: Dataset, pairs: Pairs) -> Flags:
-        """Which of listed pairs are at most ``max_distance`` bits apart."""
+        """Which of listed pairs are at most ``max_distance`` bits apart and have enough in common."""
         distances = similarity.of_pairs(
             left.filters["record"], right.filters["record"], pairs.left, pairs.right
         )
-        return distances <= self._max_distance
+        near: Flags = distances <= self._max_distance
+        return near & self._enough(left, right, pairs.left, pairs.right)
 
     def bucketed(self, left: Dataset, right: Dataset | None, *, n_tables: int) -> Rows:
         """Codes of near pairs that meet in one of so many tables of buckets; ``right`` None: within ``left``."""
-        return pairs_sharing_a_bucket(left, right, n_tables=n_tables, max_distance=self._max_distance)
+        codes = pairs_sharing_a_bucket(left, right, n_tables=n_tables, max_distance=self._max_distance)
+        other = left if right is None else right
+        return codes[self._enough(left, other, *np.divmod(codes, len(other)))]
+
+    def _enough(self, left: Dataset, right: Dataset, left_rows: Rows, right_rows: Rows) -> Flags:
+        """Whether the fields that both records have say whether they are alike.
+
+        The filters of two records that have hardly a value are near whoever they are.
+        """
+        common = left.presence[left_rows] & right.presence[right_rows]
+        total, largest = np.zeros((2, len(common)))
+        for number, load in enumerate(self._load.tolist()):
+            here = load * (common >> np.uint32(number) & np.uint32(1))
+            total += here
+            np.maximum(largest, here, out=largest)
+        whole = self._load.sum()
+        enough: Flags = (total >= _LEAST_COMMON * whole) & (total - largest >= _LEAST_BESIDES * whole)
+        return enough
 
     def compare(self, left: Dataset, right: Dataset, pairs: Pairs) -> Vectors:
         """Comparison vectors of listed pairs, shape (pairs, 4)."""

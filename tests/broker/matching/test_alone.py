@@ -57,13 +57,14 @@ def test_third_records_one_by_one(case):
     n_with = sum(one[pair] for pair in p if frozenset(pair) in sure)
     n_joined = sum(both[pair] for pair in p if frozenset(pair) in sure)
     lone = n - len(set().union(*sure))
-    strangers = 1 - ((lone + 1) / (n + 2)) ** 2
-    matches = (n_with + 2 * strangers) / (len(sure) + 2)
+    none = ((lone + 1) / (n + 2)) ** 2
+    matches = (n_with + 2 * (1 - none)) / (len(sure) + 2)
     share = n_joined / max(n_with, 1)
+    with_third = min((1 - share / 2) * matches / (1 - none), 1)
+    with_none = min((1 - matches) / none, 10)
     expected = []
     for pair, value in p.items():
-        factor = (1 - share / 2) * matches / strangers if one[pair] else (1 - matches) / (1 - strangers)
-        odds = value / (1 - value) * factor
+        odds = value / (1 - value) * (with_third if one[pair] else with_none)
         likely = both[pair] and value > 1e-4
         expected.append(value if value >= SURE else max(value, 0.99) if likely else odds / (1 + odds))
     within, posterior = within_of(list(p), n), np.array(list(p.values()))
@@ -169,6 +170,25 @@ def test_turns_run_out(monkeypatch):
     within, _, _ = a_register(n_people=30, copies=3, error=0.3)
     found = learn_alone(within, FEATURES)
     assert (found.rounds, found.converged) == (3, False)
+
+
+def test_relatives_of_the_few_that_have_several_records_are_not_drawn_in():
+    """A third record of one of the two never speaks for a match, however rare it is to have one."""
+    n = 10_000
+    triples = [pair for k in range(0, 300, 3) for pair in itertools.combinations(range(k, k + 3), 2)]
+    relatives = [(k, 5_000 + k) for k in range(0, 300, 3)]
+    within = within_of(sorted([*triples, *relatives]), n)
+    kin = within.pairs.right >= 5_000
+    told = by_a_third(within, np.where(kin, 0.3, 0.999))
+    assert told[kin].max() <= 0.3
+
+
+def test_relatives_among_the_few_left_over_are_hardly_more_likely():
+    """Where all but a few have found their only partner, the odds of the few grow tenfold at most."""
+    n = 10_000
+    within = within_of([*((k, k + 1) for k in range(0, n - 10, 2)), (n - 10, n - 9)], n)
+    told = by_a_third(within, np.append(np.full((n - 10) // 2, 0.999), 0.01))
+    assert 0.05 < told[-1] < 0.1
 
 
 def test_no_candidates_at_all():

@@ -234,6 +234,35 @@ def test_records_without_any_value_match_nobody(profile):
     assert len(set(linkage.entity.tolist())) == 60
 
 
+@pytest.mark.parametrize("profile", ["standard", "strict", "fields", "tokens"])
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_dataset_alone_in_which_nobody_is_like_another(profile, n, empty):
+    """There may be no candidate at all."""
+    schema = a_schema(profile)
+    people = [
+        ("ann", "lee", "19700102", "1 north road", "leeds", "11111"),
+        ("zbigniew", "kowalczyk", "19351130", "77 quay", "york", "99999"),
+        ("xu", "obrien", "20040717", "3505 elm court", "bath", "55055"),
+    ]
+    fields = ("given_name", "surname", "birth_date", "street", "city", "postcode")
+    rows = [{} if empty else dict(zip(fields, person, strict=True)) for person in people[:n]]
+    found = link([a_dataset(schema, rows, "a", duplicate_free=False)])
+    assert len(found.links) == 0
+    assert found.entity.tolist() == list(range(n))
+    assert found.comparisons[0].doubts
+
+
+@pytest.mark.parametrize("profile", ["standard", "strict", "fields", "tokens"])
+def test_records_that_hold_hardly_a_value_are_not_one_person(profile):
+    """Their filters are near whoever they are."""
+    town, schema = Town(5, n_people=150, holds=((0, 1),), n_twice=(0,)), a_schema(profile)
+    hardly = [{}, {"sex": "f"}, {"sex": "m", "city": "leeds"}, {"given_name": "mary", "sex": "f"}]
+    rows = [*town.records[0], *(row for row in hardly for _ in range(10))]
+    linkage = link([a_dataset(schema, rows, "a", duplicate_free=False)])
+    assert linkage.links.left.max(initial=0) < len(town.records[0])
+
+
 def test_an_empty_dataset_is_passed_over():
     linkage = link(small("standard", 20, 0, 20))
     assert [(c.left, c.right) for c in linkage.comparisons] == [(0, 2)]

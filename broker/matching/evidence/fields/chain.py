@@ -48,10 +48,12 @@ class ChainedColumn(Column):
     field, condition : FieldSpec
         The part, and the one that it depends on.
     personal : sequence of FieldSpec
-        Two records that are equal in all of these are rather one person's; not counted among strangers.
+        Two records that are equal in one of these may be one person's; they are not counted among strangers.
     schema : Schema
     datasets : tuple of Dataset
         Those compared, in each of which equal values are counted.
+    seed : int
+        Of the pairs sampled.
     """
 
     def __init__(
@@ -61,6 +63,8 @@ class ChainedColumn(Column):
         personal: Sequence[FieldSpec],
         schema: Schema,
         datasets: tuple[Dataset, ...],
+        *,
+        seed: int,
     ) -> None:
         contexts = [f"{condition.name} {context}" for context in _CONTEXTS]
         super().__init__(
@@ -69,7 +73,8 @@ class ChainedColumn(Column):
             (0.0, *len(_CONTEXTS) * lv.M_PRIOR),
         )
         self._condition, self._personal, self._schema = condition, tuple(personal), schema
-        n_equal = np.sum([self._count_equal(dataset) for dataset in datasets], axis=0)
+        random = np.random.default_rng(seed)
+        n_equal = np.sum([self._count_equal(dataset, random) for dataset in datasets], axis=0)
         n_possible = sum(
             n_possible_pairs(dataset, None) * dataset.has(field.name).mean() ** 2 for dataset in datasets
         )
@@ -106,22 +111,24 @@ class ChainedColumn(Column):
             weights[context] = np.minimum.accumulate(weights[context][::-1])[::-1]
         return weights
 
-    def _count_equal(self, dataset: Dataset) -> Floats:
+    def _count_equal(self, dataset: Dataset, random: np.random.Generator) -> Floats:
         """How many pairs of strangers have an equal value, in each context; by a sample of them, shape (contexts,)."""
-        left, right, n_pairs = _equal_pairs(dataset, self.field.name)
+        left, right, n_pairs = _equal_pairs(dataset, self.field.name, random)
         if not n_pairs:
             return np.zeros(len(_CONTEXTS))
         pairs = Pairs(left, right, n_pairs)
-        one_person = np.full(len(pairs), bool(self._personal))
+        one_person = np.zeros(len(pairs), dtype=np.bool_)
         for field in self._personal:
-            one_person &= lv.bits_apart(dataset, dataset, pairs, field.name, field.name) == 0
+            one_person |= lv.bits_apart(dataset, dataset, pairs, field.name, field.name) == 0
         counts = np.bincount(
             self.levels(dataset, dataset, pairs.some(~one_person)), minlength=len(self.labels)
         )
         return np.asarray(counts[_N_LEVELS::_N_LEVELS] * (n_pairs / len(pairs)))
 
 
-def _equal_pairs(dataset: Dataset, field: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
+def _equal_pairs(
+    dataset: Dataset, field: str, random: np.random.Generator
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
     """Random pairs of rows with an equal value, and how many such pairs there are."""
     there = np.flatnonzero(lv.has_filter(dataset, field))
     codes = lv.filter_codes(dataset.filters[field][there])
@@ -132,7 +139,6 @@ def _equal_pairs(dataset: Dataset, field: str) -> tuple[npt.NDArray[np.int64], n
     if not total:
         nobody = np.empty(0, dtype=np.int64)
         return nobody, nobody, 0
-    random = np.random.default_rng(0)
     group = random.choice(len(sizes), _SAMPLE, p=n_pairs / total)
     one = random.integers(0, sizes[group])
     two = (one + random.integers(1, sizes[group])) % sizes[group]

@@ -50,7 +50,7 @@ class FieldEvidence:
             and any(_share(lv.has_filter(d, f.name)) < _MIN_FULL * _share(d.has(f.name)) for d in datasets)
             for f in compared
         )
-        self._columns = _columns(schema, compared, datasets, initials_only=initials_only)
+        self._columns = _columns(schema, compared, datasets, initials_only=initials_only, seed=seed)
         datasets = tuple(self.prepare(dataset) for dataset in datasets)
         random = np.random.default_rng(seed)
         strangers = [_random_pairs(dataset, _SAMPLE // len(datasets), random) for dataset in datasets]
@@ -146,7 +146,12 @@ class FieldEvidence:
 
 
 def _columns(
-    schema: Schema, compared: Sequence[FieldSpec], datasets: tuple[Dataset, ...], *, initials_only: bool
+    schema: Schema,
+    compared: Sequence[FieldSpec],
+    datasets: tuple[Dataset, ...],
+    *,
+    initials_only: bool,
+    seed: int,
 ) -> list[Column]:
     """The columns of the fields compared; those of a chain come behind what they depend on."""
     names = {kind: f for kind in (*NAMES, Kind.MIDDLE_NAME) for f in reversed(compared) if f.kind is kind}
@@ -162,7 +167,7 @@ def _columns(
             return CategoryColumn(field)
         condition = condition_of(field, compared)
         if condition is not None:
-            return ChainedColumn(field, condition, personal, schema, datasets)
+            return ChainedColumn(field, condition, personal, schema, datasets, seed=seed)
         if field.kind in NAMES:
             return NameColumn(field, schema, datasets, names)
         return SimilarityColumn(field, schema, datasets)
