@@ -222,7 +222,10 @@ class RecordEvidence:
             total += here
             np.maximum(largest, here, out=largest)
         whole = self._load.sum()
-        enough: Flags = (total >= _LEAST_COMMON * whole) & (total - largest >= _LEAST_BESIDES * whole)
+        besides = (
+            min(_LEAST_BESIDES, 0.99 * (1 - self._load.max() / whole)) * whole
+        )  # no more than a schema has
+        enough: Flags = (total >= _LEAST_COMMON * whole) & (total - largest >= besides)
         return enough
 
     def compare(self, left: Dataset, right: Dataset, pairs: Pairs) -> Vectors:

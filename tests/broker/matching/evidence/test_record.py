@@ -169,3 +169,27 @@ def test_every_profile_has_its_model_and_finite_priors(datasets, profile):
     assert np.isfinite(priors).all()
     assert np.abs(priors).max() < 15
     assert len({(feature.part, feature.label) for feature in evidence.features}) == len(evidence.features)
+
+
+@pytest.mark.parametrize(
+    ("fields", "common", "near"),
+    [
+        (FIELDS, FIELDS, True),
+        (FIELDS, ("given_name", "surname"), True),
+        (FIELDS, ("birth_date", "sex"), False),
+        (FIELDS, ("surname",), False),
+        (FIELDS, (), False),
+        (("surname", "sex"), ("surname", "sex"), True),
+        (("surname", "sex"), ("surname",), False),
+        (("surname",), ("surname",), True),
+    ],
+)
+def test_filters_are_compared_where_two_records_have_enough_in_common(fields, common, near):
+    schema = a_schema("standard", fields, '[[match_key]]\nparts = ["surname"]\n')
+    row = {name: ANN[name] for name in common}
+    one, two = (a_dataset(schema, [row], name) for name in "ab")
+    evidence = RecordEvidence(schema, 100)
+    nobody = Pairs(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), 1)
+    assert len(evidence.near(one, two)[0]) == near
+    assert evidence.near_among(one, two, nobody).tolist() == [near]
+    assert len(evidence.bucketed(one, two, n_tables=4)) == near
