@@ -26,7 +26,7 @@ import numpy.typing as npt
 from broker.matching.candidates import Flags, Rows
 from broker.matching.evidence.model import Reach
 
-_VERSION = 2
+_VERSION = 3
 _AT_ONCE = 1 << 20
 
 Marks = npt.NDArray[np.uint64]
