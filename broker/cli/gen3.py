@@ -50,7 +50,7 @@ def key(party: str, url: str, name: str, until: datetime, out: Path, where: str,
 
     \b
     Example:
-      pprl-broker gen3 key "Dr. Gray" --url https://broker.example.org --until 2027-06-30 --store store/
+      pprl-broker gen3 key cohort-lab --url https://broker.example.org --until 2027-06-30 --store store/
       gen3 --auth ./credentials.json objects crosswalk read
     """
     from broker.auth import issue

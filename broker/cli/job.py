@@ -50,7 +50,7 @@ def link(project: str, party: str, threshold: float, candidates: str, where: str
 
     \b
     Example:
-      pprl-broker job link heart-registry --as "Dr. Lee" --store store/
+      pprl-broker job link heart-registry --as data-board --store store/
     """
     from broker.governance import Act
     from broker.work import Kind
@@ -77,7 +77,7 @@ def release(
 
     \b
     Example:
-      pprl-broker job release heart-registry "Dr. Gray" --as "Dr. Lee" --store store/
+      pprl-broker job release heart-registry cohort-lab --as data-board --store store/
     """
     from broker.governance import Act, find_party
     from broker.work import Kind

@@ -133,7 +133,7 @@ def recipient(name: str, recipient_text: str, where: str, files: Path | None) ->
 
     \b
     Example:
-      pprl-broker party recipient "Dr. Gray" gray.pub --store store/
+      pprl-broker party recipient cohort-lab lab.pub --store store/
     """
     from broker.governance import find_party, set_recipient
     from broker.journal import LOCAL
@@ -154,7 +154,7 @@ def disable(name: str, where: str, files: Path | None) -> None:
 
     \b
     Example:
-      pprl-broker party disable "Dr. Gray" --store store/
+      pprl-broker party disable cohort-lab --store store/
     """
     from broker.governance import disable_party, find_party
     from broker.journal import LOCAL
@@ -178,7 +178,7 @@ def login(name: str, issuer: str, subject: str, remove: bool, where: str, files:
 
     \b
     Example:
-      pprl-broker party login "Dr. Gray" --issuer https://data.example.org/user --subject 42 --store store/
+      pprl-broker party login cohort-lab --issuer https://data.example.org/user --subject 42 --store store/
     """
     from broker.auth import link_identity, unlink_identity
     from broker.governance import find_party
@@ -200,7 +200,7 @@ def logins(name: str, as_json: bool, where: str, files: Path | None) -> None:
 
     \b
     Example:
-      pprl-broker party logins "Dr. Gray" --store store/
+      pprl-broker party logins cohort-lab --store store/
     """
     from broker.auth import list_identities
     from broker.governance import find_party

@@ -44,7 +44,7 @@ def grant(
     \b
     Example:
       pprl-broker permit grant heart-registry link admissions deaths --store store/ \\
-          --approver "Dr. Lee" --to "Dr. Gray" --until 2027-12-31
+          --approver data-board --to cohort-lab --until 2027-12-31
     """
     from broker.governance import find_dataset, find_party, find_project
     from broker.governance import grant as grant_permission
@@ -137,7 +137,7 @@ def revoke(permission_id: str, revoker: str, where: str, files: Path | None) -> 
 
     \b
     Example:
-      pprl-broker permit revoke 6e3b5794-c9fd-4b57-b0e8-8ea104f603c2 --revoker "Dr. Lee" --store store/
+      pprl-broker permit revoke 6e3b5794-c9fd-4b57-b0e8-8ea104f603c2 --revoker data-board --store store/
     """
 
     from broker.governance import by_id, find_party

@@ -216,7 +216,7 @@ def remove(name: str, party: str, where: str, files: Path | None) -> None:
 
     \b
     Example:
-      pprl-broker project remove heart-registry "Dr. Gray" --store store/
+      pprl-broker project remove heart-registry cohort-lab --store store/
     """
     from broker.governance import end_membership, find_party, find_project
     from broker.journal import LOCAL
