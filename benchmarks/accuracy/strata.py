@@ -41,7 +41,8 @@ def _of_site(case: Case, number: int, cleaned: Mapping[str, Path]) -> pd.DataFra
         if field.kind is Kind.SEX:
             columns["sex"] = records[field.name].map(_SEXES)
         elif field.kind in (Kind.BIRTH_DATE, Kind.BIRTH_YEAR):
-            columns["birth_decade"] = records[field.name].str[:3] + "0s"
+            year = records[field.name].str[:4]
+            columns["birth_decade"] = (year.str[:3] + "0s").mask(year == "0000", "year not known")
     header = pd.read_csv(site.path, nrows=0).columns
     known = {name: column for name, column in case.labels.items() if column in header}
     if known:

@@ -61,6 +61,7 @@ def names_of(found, name):
         ("birth_decade", "19840229", "1980s"),
         ("birth_decade", "19000101", "1900s and before"),
         ("birth_decade", "20250000", "2020s and after"),
+        ("birth_decade", "00000912", None),
     ],
 )
 def test_a_value_and_its_category(stratum, value, category):
