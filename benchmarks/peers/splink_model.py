@@ -41,11 +41,14 @@ def connect(connection: Any) -> DuckDBAPI:
     return DuckDBAPI(connection)
 
 
-def table(api: Any, name: str, path: str) -> Any:
-    """Read a cleaned CSV file as a dataset of a name."""
+def table(api: Any, name: str, path: str, kinds: dict[str, str]) -> Any:
+    """Read a cleaned CSV file as a dataset of a name; a date whose year is not known is missing, not of the year 0."""
     api.duckdb_con.execute(
         f"create table file_{name} as from read_csv('{path}', header = true, all_varchar = true, nullstr = '')"
     )
+    for field, kind in kinds.items():
+        if kind == "birth_date":
+            api.duckdb_con.execute(f"update file_{name} set {field} = null where {field} like '0000%'")
     return api.register(api.duckdb_con.table(f"file_{name}"), dataset_display_name=name)
 
 

@@ -30,7 +30,7 @@ def main(job: dict[str, Any]) -> None:
         api = connect(connection)
         # Splink takes names of tables that are identifiers
         names = {f"people_{number}": site for number, site in enumerate(job["files"])}
-        tables = [table(api, name, job["files"][site]) for name, site in names.items()]
+        tables = [table(api, name, job["files"][site], job["kinds"]) for name, site in names.items()]
     ways: list[dict[str, Any]] = []
     for model_name, without in job["models"].items():
         model = linker(tables, job["kinds"], link_type=job["link_type"], without=without)

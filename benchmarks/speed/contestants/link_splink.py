@@ -32,7 +32,7 @@ def main(job: dict[str, Any]) -> None:
         connection.execute(f"set threads = {int(job['threads'])}")
         api = connect(connection)
         paths = (job["left"], job["right"])
-        sides = [table(api, name, path) for name, path in zip(_NAMES, paths, strict=True)]
+        sides = [table(api, name, path, SIX_FIELDS) for name, path in zip(_NAMES, paths, strict=True)]
         model = linker(sides, SIX_FIELDS, link_type="link_only", without=("street", "city"))
     with watch.part("train"):
         train(model, SIX_FIELDS)
