@@ -63,7 +63,7 @@ def _rivals(pair: Mapping[str, Any]) -> tuple[str, str]:
     """What other records change, by name and in words; within a dataset a record has any number of matches."""
     share, change = pair["others"], pair["competition"]
     if pair["within"]:
-        side = ("against", "for")[change > 0]
+        side = "for" if change > 0 else "against"
         return "links of either", "say nothing" if abs(change) < _FAINT else f"speak {side} one person"
     says = f"take {100 * share:.1f} % of the probability" if share >= 5e-4 else "take next to nothing"
     return "other candidates", says

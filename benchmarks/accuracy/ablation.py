@@ -125,10 +125,6 @@ def _join_by_link() -> list[tuple[Any, str, Any]]:
     return [(pipeline, "gather_entities", by_links)]
 
 
-def _unknown(_n_absent: float, _n_matches: float) -> float:
-    return entities.ABSENT
-
-
 def _fields(profile: str, _case: Case) -> bool:
     return profile == "fields"
 
@@ -172,7 +168,7 @@ INGREDIENTS = (
     ),
     Ingredient(
         "what a pair not looked at says: as if nothing were known",
-        lambda: [(pipeline, "weight_of_absent", _unknown)],
+        lambda: [(pipeline, "weight_of_absent", lambda *_: entities.ABSENT)],
         _duplicates,
     ),
     Ingredient("entities by all pairs: joined by single links", _join_by_link, _duplicates),

@@ -44,10 +44,7 @@ _NEAR_PRIOR = np.array(
     [5.0, 1.2]
 )  # log odds of nearness where all agrees; and lost for a tenth of all fields
 _NEAR_FIRMNESS = np.array([0.04, 0.25])
-_KNOWN_FIRMNESS = (
-    0.25,
-    16.0,
-)  # of the log odds, and of what fields take, where known from how near pairs are found
+_KNOWN_FIRMNESS, _KNOWN_FIELD_FIRMNESS = 0.25, 16.0  # of these where it is known how near pairs are found
 _FIELD_FIRMNESS = (
     2.0  # of what a tenth lost of one field, or by fields on one side only, tells more than of others
 )
@@ -143,8 +140,8 @@ class Model:
             per_load = taken[read] / grid.loads[read]
             self._near_prior[:2] = agreeing, per_load.mean()
             self._near_prior[3:] = per_load - per_load.mean()
-            self._near_firmness[0] = _KNOWN_FIRMNESS[0]
-            self._near_firmness[1] = self._near_firmness[3:] = _KNOWN_FIRMNESS[1]
+            self._near_firmness[0] = _KNOWN_FIRMNESS
+            self._near_firmness[1] = self._near_firmness[3:] = _KNOWN_FIELD_FIRMNESS
         self._near = self._near_prior.copy()
         self._p_near = self._nearness()
 

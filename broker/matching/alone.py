@@ -41,9 +41,7 @@ TOLERANCE = 1e-3
 JOINED = 0.99
 """Least posterior of a pair that a third record joins."""
 _LIKELY = 1e-4  # a pair of a lower posterior is not joined by a third record; that one may be the mistake
-_MOST_FOR = (
-    10.0  # times that the odds grow where neither record has another: their relatives may be left over too
-)
+_MOST_FOR = 10.0  # times that the odds grow where neither has another record; relatives may be left over too
 _LEAST_MATCHES = 0.5
 _PRIOR_PAIRS = 2.0  # sure pairs that speak for a share with a third as among random pairs
 

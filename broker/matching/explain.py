@@ -125,8 +125,9 @@ def explain(
 
     ratio = weigh.ratios(log_ratio)
     others = _others(between, kept, ratio)
-    competition = -np.log1p(others / fit.odds)
-    if not any(between.exclusive):
+    if any(between.exclusive):
+        competition = -np.log1p(others / fit.odds)
+    else:
         competition = _by_thirds(np.log(ratio[of_pair[kept]] / fit.odds), fit.posterior[kept])
     used, pattern = np.unique(of_pair[kept], return_inverse=True)
     parts = by_part(evidence.features)

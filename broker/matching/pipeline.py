@@ -199,7 +199,7 @@ def _weigh_all(
                 (*_pair_of(one), _edges(done.between.pairs, done.fit.posterior)) for one, done in weighed
             ]
             edges = _numbered_through(parts, datasets)
-            entity = _gather(edges, edges.probability >= 0.5, datasets, 0.5)
+            entity = _gather(edges, edges.probability >= 0.5, datasets, 0.5, absent=ABSENT)
             starts = starts_of(datasets)
             for number in people:
                 mine = entity[starts[number] : starts[number + 1]]
@@ -282,12 +282,7 @@ def _numbered_through(parts: Sequence[tuple[int, int, Links]], datasets: Sequenc
 
 
 def _gather(
-    edges: Links,
-    is_link: Flags,
-    datasets: Sequence[Dataset],
-    threshold: float,
-    *,
-    absent: float = ABSENT,
+    edges: Links, is_link: Flags, datasets: Sequence[Dataset], threshold: float, *, absent: float
 ) -> Rows:
     return gather_entities(
         edges,

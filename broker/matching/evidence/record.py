@@ -55,10 +55,9 @@ _STATE_PRIOR = {  # differs, a part agrees, agrees, exchanged; the keys shared w
 _CUT_SD = 3.3  # near pairs lie at least so many standard deviations below the distance of strangers, one half
 _SAMPLED_PAIRS = 1_000_000_000  # above so many pairs the cut is set by a sample
 _SAMPLED_ROWS = 16_384
-_LEAST_COMMON = (
-    0.3  # of what all fields weigh in a filter, for those that both records have, for them to be compared
-)
-_LEAST_BESIDES = 0.1  # likewise, besides the weightiest of them: one field alone is not enough
+# Two records are compared by filter if, of what all fields weigh in it, those that both have weigh so much; and so
+# much besides the weightiest of them, for one field alone is not enough.
+_LEAST_COMMON, _LEAST_BESIDES = 0.3, 0.1
 _SPARE_BITS = 3  # each makes a quarter more near pairs
 
 
@@ -129,6 +128,10 @@ class RecordEvidence:
                 for f in schema.fields
             ]
         )
+        whole = self._load.sum()
+        no_more_than_it_has = 0.99 * (whole - self._load.max())
+        self._least_common = _LEAST_COMMON * whole
+        self._least_besides = min(_LEAST_BESIDES * whole, no_more_than_it_has)
         features = [
             Feature(KEYS, f"{_count(low, high)} shared", prior)
             for (low, high), prior in zip(_COUNTS, _COUNT_PRIOR, strict=True)
@@ -221,11 +224,7 @@ class RecordEvidence:
             here = load * (common >> np.uint32(number) & np.uint32(1))
             total += here
             np.maximum(largest, here, out=largest)
-        whole = self._load.sum()
-        besides = (
-            min(_LEAST_BESIDES, 0.99 * (1 - self._load.max() / whole)) * whole
-        )  # no more than a schema has
-        enough: Flags = (total >= _LEAST_COMMON * whole) & (total - largest >= besides)
+        enough: Flags = (total >= self._least_common) & (total - largest >= self._least_besides)
         return enough
 
     def compare(self, left: Dataset, right: Dataset, pairs: Pairs) -> Vectors:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from broker.matching.candidates import Pairs, n_possible_pairs
 from broker.matching.dataset import Dataset
@@ -113,23 +112,20 @@ class ChainedColumn(Column):
 
     def _count_equal(self, dataset: Dataset, random: np.random.Generator) -> Floats:
         """How many pairs of strangers have an equal value, in each context; by a sample of them, shape (contexts,)."""
-        left, right, n_pairs = _equal_pairs(dataset, self.field.name, random)
-        if not n_pairs:
+        pairs = _equal_pairs(dataset, self.field.name, random)
+        if not len(pairs):
             return np.zeros(len(_CONTEXTS))
-        pairs = Pairs(left, right, n_pairs)
         one_person = np.zeros(len(pairs), dtype=np.bool_)
         for field in self._personal:
             one_person |= lv.bits_apart(dataset, dataset, pairs, field.name, field.name) == 0
         counts = np.bincount(
             self.levels(dataset, dataset, pairs.some(~one_person)), minlength=len(self.labels)
         )
-        return np.asarray(counts[_N_LEVELS::_N_LEVELS] * (n_pairs / len(pairs)))
+        return np.asarray(counts[_N_LEVELS::_N_LEVELS] * (pairs.n_possible / len(pairs)))
 
 
-def _equal_pairs(
-    dataset: Dataset, field: str, random: np.random.Generator
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
-    """Random pairs of rows with an equal value, and how many such pairs there are."""
+def _equal_pairs(dataset: Dataset, field: str, random: np.random.Generator) -> Pairs:
+    """Random pairs of rows with an equal value, of all that there are; none if there are none."""
     there = np.flatnonzero(lv.has_filter(dataset, field))
     codes = lv.filter_codes(dataset.filters[field][there])
     rows = there[np.argsort(codes, kind="stable")]
@@ -137,10 +133,9 @@ def _equal_pairs(
     n_pairs = sizes * (sizes - 1) // 2
     total = int(n_pairs.sum())
     if not total:
-        nobody = np.empty(0, dtype=np.int64)
-        return nobody, nobody, 0
+        return Pairs(rows[:0], rows[:0], 0)
     group = random.choice(len(sizes), _SAMPLE, p=n_pairs / total)
     one = random.integers(0, sizes[group])
     two = (one + random.integers(1, sizes[group])) % sizes[group]
     first = (np.cumsum(sizes) - sizes)[group]
-    return rows[first + one], rows[first + two], total
+    return Pairs(rows[first + one], rows[first + two], total)

@@ -155,7 +155,6 @@ def _columns(
 ) -> list[Column]:
     """The columns of the fields compared; those of a chain come behind what they depend on."""
     names = {kind: f for kind in (*NAMES, Kind.MIDDLE_NAME) for f in reversed(compared) if f.kind is kind}
-
     personal = [f for f in compared if f.kind in (Kind.GIVEN_NAME, Kind.BIRTH_DATE) and f.n_hashes]
 
     def column(field: FieldSpec) -> Column:
