@@ -179,7 +179,7 @@ def add_handlers(app: FastAPI) -> None:
 
     async def of_http(request: Request, error: Exception) -> JSONResponse:
         del request
-        assert isinstance(error, HTTPException)  # noqa: S101
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
         details = {
             400: "the body cannot be read; it must be JSON, in UTF-8",
             404: "there is no such page",
@@ -191,7 +191,7 @@ def add_handlers(app: FastAPI) -> None:
 
     async def of_validation(request: Request, error: Exception) -> JSONResponse:
         del request
-        assert isinstance(error, RequestValidationError)  # noqa: S101
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
         errors = [
             # What was sent is left out: it may be a secret that slipped into the wrong field.
             {"where": ".".join(str(part) for part in one["loc"]), "what": str(one["msg"])}

@@ -203,8 +203,7 @@ def _load_one(
         redact(store, delivery.key, identity=task.keys.identity, signing_key=task.keys.signing)
         with store.read() as session:
             delivery = session.get_one(Delivery, delivery.key)
-    gone = delivery.sha256 is None or dataset.retired_at is not None
-    if gone:
+    if delivery.sha256 is None or dataset.retired_at is not None:
         nothing = Records(
             dataset.key,
             delivery.key,
@@ -212,7 +211,6 @@ def _load_one(
             np.empty((0, DIGEST_BYTES), np.uint8),
         )
         return _Loaded(dataset, delivery, None, None, nothing)
-    assert delivery.sha256 is not None  # noqa: S101
     path = store.files.path(delivery.sha256)
     manifest = Manifest.model_validate_json(delivery.manifest_json)
     trusted = [task.keys.signing.verify_key, *(VerifyKey.parse(text) for text in public)]

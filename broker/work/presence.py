@@ -71,7 +71,7 @@ def take_from_the_gone(store: Store) -> int:
         with store.begin() as session:
             theirs = update(Job).where(Job.state == JobState.RUNNING, Job.worker == name)
             done = session.execute(theirs.values(lease_until=store.clock()))
-            n_jobs += int(done.rowcount)  # type: ignore[attr-defined]
+            n_jobs += int(done.rowcount)  # type: ignore[attr-defined]  # an update's result has one
         path.unlink(missing_ok=True)
     return n_jobs
 
